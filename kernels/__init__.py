@@ -1,0 +1,1 @@
+"""Kernel sources, shipped as package data and compiled at run time."""

@@ -1,0 +1,1 @@
+"""Exact, fast comparison of DNA profiles and fingerprints for Prüm-style exchange."""

@@ -1,0 +1,1 @@
+"""Where searches run: reference (numpy), cpu (C++ extension), cuda (CuPy)."""

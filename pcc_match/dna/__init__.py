@@ -1,0 +1,1 @@
+"""DNA profiles: loci, profiles, the comparison rule, files and galleries."""

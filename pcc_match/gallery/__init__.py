@@ -1,0 +1,1 @@
+"""Galleries on disk: immutable checksummed segments under one atomically replaced manifest."""
