@@ -1,21 +1,53 @@
-# make demo | test | bench | gpu-check: each sets up its own virtual environment in .venv; needs python3, a C++ compiler, make.
+# demo, test and bench set everything up in .venv from a fresh clone: they need python3 (3.11+), a C++ compiler and make.
 PYTHON ?= python3
-VENV := .venv
-BIN := $(VENV)/bin
-SOURCES := $(wildcard csrc/*.cpp csrc/*.h csrc/*.inc kernels/*.h) setup.py
+BIN := .venv/bin
+SOURCES := $(wildcard csrc/*.cpp csrc/*.h csrc/*.inc kernels/*.h) setup.py pyproject.toml
+CXX_FILES := $(wildcard csrc/*.cpp csrc/*.h csrc/*.inc kernels/*.h kernels/*.cu)
 
-.PHONY: build test
+.PHONY: build demo test lint format bench gpu-check sanitize clean
 
-build: $(VENV)/.built
+build: .venv/.built
 
-$(VENV)/.ready: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip "setuptools>=77" "pybind11>=2.13" wheel
+.venv/.created:
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip "setuptools>=77" "pybind11>=2.13"
 	touch $@
 
-$(VENV)/.built: $(VENV)/.ready $(SOURCES)
+.venv/.built: .venv/.created $(SOURCES)
+	$(BIN)/python -m pip install --quiet --no-build-isolation --editable .
+	touch $@
+
+.venv/.tools: .venv/.built pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-build-isolation --editable ".[test]"
 	touch $@
 
-test: build
-	$(BIN)/pytest
+.venv/.bench: .venv/.built pyproject.toml
+	$(BIN)/python -m pip install --quiet --no-build-isolation --editable ".[bench]"
+	touch $@
+
+demo: build
+	$(BIN)/python benchmarks/demo.py
+
+test: .venv/.tools lint
+	$(BIN)/pytest -n 2
+
+lint: .venv/.tools
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run --Werror $(CXX_FILES)
+
+format: .venv/.tools
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(CXX_FILES)
+
+bench: .venv/.bench
+	$(BIN)/python benchmarks/bench_dna.py
+
+# On a GPU machine, with its own python3, CuPy, g++ and nvcc; no network. Writes benchmarks/results/gpu-<date>.json.
+gpu-check:
+	$(PYTHON) benchmarks/gpu_check.py
+
+clean:
+	rm -rf .venv build pcc_match.egg-info pcc_match/_cpu*.so
