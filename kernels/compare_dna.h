@@ -37,8 +37,8 @@ struct PccTreatyRule {
   pcc_u16 qualities;        // bit q set: quality q is admitted
 };
 
-// One pair of alleles as differences << 12 | mismatches << 8 | micro-variants << 4 | wildcards. Pairs add up, and of two
-// sums the smaller is the better: fewer differences, then fewer mismatches, micro-variants, wildcards.
+// One pair of alleles as differences << 12 | mismatches << 8 | micro-variants << 4 | wildcards. Pairs add up, and of
+// two sums the smaller is the better: fewer differences, then fewer mismatches, micro-variants, wildcards.
 PCC_HD pcc_u32 pcc_pair(pcc_u8 a, pcc_u8 b, pcc_u32 count_wildcards) {
   if (a == kPccWildcard || b == kPccWildcard) return count_wildcards << 12 | 0x001;
   if (a == b) return 0;

@@ -1,0 +1,102 @@
+"""A DNA profile: who it belongs to and, locus by locus, the alleles as its laboratory wrote them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcc_match.dna.loci import ABSENT, WILDCARD, Locus, allele_code, locus
+from pcc_match.errors import ProfileError
+
+KINDS: Final = ("person", "stain", "missing", "remains")
+SINGLES: Final = ("wildcard", "homozygous")
+
+
+class Allele(NamedTuple):
+    text: str
+    code: int  # 1 wildcard, else length in bases
+
+    @property
+    def designated(self) -> bool:
+        return self.code > WILDCARD
+
+
+@dataclass(frozen=True)
+class DnaProfile:
+    """One profile, checked and immutable. ProfileError names profile, locus and value.
+
+    `alleles` maps loci to allele texts in the order written; names and aliases become canonical names, empty values
+    and NULL are dropped. `single` says what one value alone at a locus means: that value and a wildcard, or the value
+    twice.
+    """
+
+    id: str
+    kind: str  # one of KINDS
+    alleles: Mapping[str, tuple[str, ...]] = field(hash=False)
+    country: str = ""
+    agency: str = ""
+    kit: str = ""
+    single: str = "wildcard"  # one of SINGLES
+
+    def __post_init__(self) -> None:
+        for name in ("id", "country", "agency", "kit"):
+            text = getattr(self, name)
+            if not isinstance(text, str) or not text.isprintable():
+                raise ProfileError(f"profile {self.id!r}: {name} {text!r} is not a text of printable characters")
+        if not self.id or self.id != self.id.strip():
+            raise ProfileError(f"profile {self.id!r}: the id is empty, or has spaces around it")
+        if self.kind not in KINDS:
+            raise ProfileError(f"profile {self.id!r}: kind {self.kind!r} is none of {', '.join(KINDS)}")
+        if self.single not in SINGLES:
+            raise ProfileError(f"profile {self.id!r}: single {self.single!r} is none of {', '.join(SINGLES)}")
+        try:
+            object.__setattr__(self, "alleles", MappingProxyType(_checked(self.alleles)))
+        except ProfileError as error:
+            raise ProfileError(f"profile {self.id!r}: {error}") from None
+
+    def pair(self, name: str) -> tuple[Allele, Allele] | None:
+        """The two values that comparisons use at a locus, shorter first; None where the profile has none.
+
+        Decision 2008/616/JHA, annex chapter 1, 1.1: of three alleles (and of more, in a mixture) the first stays and
+        the others become one wildcard. A single value stands beside a wildcard, unless the profile says that singles
+        are homozygous; a locus of the Y chromosome has one copy, so there one value is the whole locus.
+        """
+        where = locus(name)
+        alleles = [Allele(text, allele_code(where, text)) for text in self.alleles.get(where.name, ())]
+        if not alleles:
+            return None
+        first, any_allele = alleles[0], Allele("*", WILDCARD)
+        if len(alleles) == 1:
+            second = first if self.single == "homozygous" or where.chromosome == "Y" else any_allele
+        else:
+            second = alleles[1] if len(alleles) == 2 else any_allele
+        return (first, second) if first.code <= second.code else (second, first)
+
+    def codes(self, loci: Sequence[str]) -> NDArray[np.uint8]:
+        """Allele codes at those loci, uint8 (len(loci), 2), low first; 0, 0 where the profile has none."""
+        pairs = (self.pair(name) for name in loci)
+        codes = [(pair[0].code, pair[1].code) if pair else (ABSENT, ABSENT) for pair in pairs]
+        return np.array(codes, dtype=np.uint8).reshape(len(codes), 2)
+
+    def __reduce__(self) -> tuple[Any, ...]:  # a mapping proxy does not pickle
+        return type(self), (self.id, self.kind, dict(self.alleles), self.country, self.agency, self.kit, self.single)
+
+
+def _checked(alleles: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    checked: dict[str, tuple[str, ...]] = {}
+    for name, texts in alleles.items():
+        where = locus(name)
+        if where.name in checked:
+            raise ProfileError(f"{where.name} is given twice, the second time as {name!r}")
+        kept = tuple(text.strip() for text in _as_texts(where, texts) if allele_code(where, text) != ABSENT)
+        checked[where.name] = kept
+    return {name: texts for name, texts in checked.items() if texts}
+
+
+def _as_texts(where: Locus, texts: Sequence[str]) -> Sequence[str]:
+    if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
+        raise ProfileError(f"{where.name}: alleles are a sequence of texts such as ('9.3', '10'), not {texts!r}")
+    return texts
