@@ -3,14 +3,156 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include "dna_index.h"
 #include "isa.h"
 
 namespace py = pybind11;
 
+namespace {
+
+// ---- DNA index
+
+using Codes = py::array_t<uint8_t, py::array::c_style>;
+
+// A view of memory that `owner` keeps alive; read-only.
+template <typename T>
+py::array view(const T* data, std::vector<py::ssize_t> shape, const py::object& owner) {
+  py::array_t<T> array(std::move(shape), data, owner);
+  py::detail::array_proxy(array.ptr())->flags &= ~py::detail::npy_api::NPY_ARRAY_WRITEABLE_;
+  return std::move(array);
+}
+
+pcc::DnaPart dna_part(const py::tuple& part) {
+  const auto codes = part[0].cast<Codes>();
+  const auto columns = part[1].cast<py::array_t<int32_t, py::array::c_style>>();
+  if (codes.ndim() != 3 || codes.shape(2) != 2 || columns.ndim() != 1 || columns.size() != codes.shape(1))
+    throw std::invalid_argument("a part is (codes uint8[n, loci, 2], columns int32[loci], live uint8[n] or None)");
+  pcc::DnaPart p{codes.data(), size_t(codes.shape(0)), columns.data(), size_t(columns.size()), nullptr};
+  if (part[2].is_none()) return p;
+  const auto live = part[2].cast<Codes>();
+  if (live.ndim() != 1 || live.size() != codes.shape(0)) throw std::invalid_argument("live must be uint8, one a row");
+  p.live = live.data();
+  return p;
+}
+
+// The parts' arrays must outlive the call; a temporary made by a conversion would not.
+bool is_exact(const py::tuple& part) {
+  return part.size() == 3 && Codes::check_(part[0]) && py::array_t<int32_t, py::array::c_style>::check_(part[1]) &&
+         (part[2].is_none() || Codes::check_(part[2]));
+}
+
+std::unique_ptr<pcc::DnaIndex> dna_index(const std::vector<py::tuple>& parts, uint32_t loci, unsigned threads,
+                                         uint32_t rare_per_million) {
+  std::vector<pcc::DnaPart> raw;
+  for (const py::tuple& part : parts) {
+    if (!is_exact(part))
+      throw py::type_error("a part is (codes uint8[n, loci, 2], columns int32[loci], live uint8[n] or None), C order");
+    raw.push_back(dna_part(part));
+  }
+  py::gil_scoped_release release;
+  return std::make_unique<pcc::DnaIndex>(pcc::build_dna_index(raw, loci, rare_per_million, threads));
+}
+
+py::array group_table(const pcc::DnaIndex& index, const py::object& owner) {
+  using G = pcc::DnaGroup;
+  py::list names, formats, offsets;
+  const auto field = [&](const char* name, const char* format, size_t offset) {
+    names.append(name);
+    formats.append(format);
+    offsets.append(offset);
+  };
+  field("first_line", "<u8", offsetof(G, first_line));
+  field("first_block", "<u4", offsetof(G, first_block));
+  field("blocks", "<u4", offsetof(G, blocks));
+  field("lines", "<u4", offsetof(G, lines));
+  field("key_position", "<u4", offsetof(G, key_position));
+  field("all", "(4,)<u8", offsetof(G, all));
+  field("any", "(4,)<u8", offsetof(G, any));
+  return py::array(py::dtype(names, formats, offsets, sizeof(G)), {index.groups.size()}, {sizeof(G)},
+                   index.groups.data(), owner);
+}
+
+py::dict dna_probes(const pcc::DnaIndex& index, const Codes& codes) {
+  if (codes.ndim() != 3 || codes.shape(1) != index.loci || codes.shape(2) != 2)
+    throw std::invalid_argument("probes must be uint8[m, " + std::to_string(index.loci) + ", 2]");
+  const pcc::DnaProbes probes = pcc::encode_probes(index, codes.data(), size_t(codes.shape(0)));
+  const py::ssize_t m = codes.shape(0), positions = index.positions;
+  const auto copy = [](auto* data, std::vector<py::ssize_t> shape) {
+    return py::array_t<std::decay_t<decltype(*data)>>(std::move(shape), data);
+  };
+  py::dict d;
+  d["designated"] = copy(reinterpret_cast<const uint64_t*>(probes.designated.data()), {m, 4});
+  d["possible"] = copy(reinterpret_cast<const uint64_t*>(probes.possible.data()), {m, 4});
+  d["first"] = copy(probes.first.data(), {m, positions});
+  d["second"] = copy(probes.second.data(), {m, positions});
+  d["codes"] = copy(probes.codes.data(), {m, py::ssize_t(index.stride)});
+  return d;
+}
+
+void bind_dna_index(py::module_& m) {
+  using I = pcc::DnaIndex;
+  const auto size = [](size_t n) { return static_cast<py::ssize_t>(n); };
+  py::class_<I>(m, "DnaIndex", "Search index of DNA profiles; csrc/dna_index.h describes it and every array here.")
+      .def(py::init(&dna_index), py::arg("parts"), py::arg("loci"), py::kw_only(), py::arg("threads") = 1,
+           py::arg("rare_per_million") = 500,
+           "parts: [(codes uint8[n, columns, 2], columns int32[columns], live uint8[n] or None), ...]; columns give "
+           "the\n"
+           "locus 0..loci-1 of each column, -1 = not compared. Rows are numbered over the parts in order. The parts "
+           "are\n"
+           "read during the call only. ValueError names part, row and locus of codes that are no sorted pair.")
+      .def_readonly("loci", &I::loci)
+      .def_readonly("rows", &I::rows, "All rows, removed ones included.")
+      .def("__len__", [](const I& i) { return i.live; })
+      .def_property_readonly("blocks", &I::blocks)
+      .def_property_readonly("bytes", &I::bytes, "Memory of everything a search reads.")
+      .def_property_readonly("order",
+                             [=](py::object o) {
+                               auto& i = o.cast<const I&>();
+                               return view(i.order.data(), {size(i.order.size())}, o);
+                             })
+      .def_property_readonly("allele_line",
+                             [=](py::object o) {
+                               auto& i = o.cast<const I&>();
+                               return view(i.allele_line.data(), {size(i.positions), 256}, o);
+                             })
+      .def_property_readonly("groups", [](py::object o) { return group_table(o.cast<const I&>(), o); })
+      .def_property_readonly("base",
+                             [=](py::object o) {
+                               auto& i = o.cast<const I&>();
+                               return view(i.base.data(), {size(i.groups.size()), size(i.positions)}, o);
+                             })
+      .def_property_readonly("first_key",
+                             [=](py::object o) {
+                               auto& i = o.cast<const I&>();
+                               return view(i.first_key.data(), {size(i.first_key.size())}, o);
+                             })
+      .def_property_readonly("lines",
+                             [=](py::object o) {
+                               auto& i = o.cast<const I&>();
+                               return view(i.lines.data(), {size(i.lines.size() / pcc::kLineWords), pcc::kLineWords},
+                                           o);
+                             })
+      .def_property_readonly("codes",
+                             [=](py::object o) {
+                               auto& i = o.cast<const I&>();
+                               return view(i.codes.data(), {size(i.slots()), size(i.stride)}, o);
+                             })
+      .def_property_readonly("row_of_slot",
+                             [=](py::object o) {
+                               auto& i = o.cast<const I&>();
+                               return view(i.row_of_slot.data(), {size(i.slots())}, o);
+                             })
+      .def("encode", &dna_probes, py::arg("probes"), "DnaProbes of uint8[m, loci, 2] as a dict of arrays.");
+}
+
+}  // namespace
+
 PYBIND11_MODULE(_cpu, m) {
   m.doc() = "CPU back end of pcc_match";
   m.def("isa", [] { return std::string(pcc::isa_name(pcc::active_isa())); }, "Instruction-set level in use.");
-  m.def("set_isa", [](const std::string& name) { pcc::set_isa(name); }, py::arg("name"),
-        "Use another level: 'avx512', 'avx2' or 'portable'; ValueError where this CPU lacks it.");
+  m.def(
+      "set_isa", [](const std::string& name) { pcc::set_isa(name); }, py::arg("name"),
+      "Use another level: 'avx512', 'avx2' or 'portable'; ValueError where this CPU lacks it.");
   m.def("available_isas", [] { return pcc::available_isas(); }, "Levels that this CPU and its OS can run, best first.");
+  bind_dna_index(m);
 }
