@@ -4,6 +4,7 @@
 #include <pybind11/stl.h>
 
 #include "dna_index.h"
+#include "ids.h"
 #include "isa.h"
 
 namespace py = pybind11;
@@ -145,6 +146,91 @@ void bind_dna_index(py::module_& m) {
       .def("encode", &dna_probes, py::arg("probes"), "DnaProbes of uint8[m, loci, 2] as a dict of arrays.");
 }
 
+template <typename T>
+using Array = py::array_t<T, py::array::c_style>;  // noconvert: another dtype is a TypeError, never a silent copy
+
+// ---- ids
+
+pcc::IdColumn id_column(const Array<uint8_t>& heap, const Array<uint64_t>& offsets, const py::object& live) {
+  const py::ssize_t count = offsets.size() - 1;
+  if (heap.ndim() != 1 || offsets.ndim() != 1 || count < 0 || count >= py::ssize_t(pcc::kNoRow))
+    throw std::invalid_argument("ids: heap uint8[bytes], offsets uint64[n + 1]");
+  pcc::IdColumn ids{heap.data(), offsets.data(), uint32_t(count), nullptr};
+  for (py::ssize_t i = 0; i < count; ++i)
+    if (ids.offsets[i] > ids.offsets[i + 1]) throw std::invalid_argument("ids: offsets must ascend");
+  if (ids.offsets[count] > uint64_t(heap.size())) throw std::invalid_argument("ids: offsets reach beyond the heap");
+  if (!live.is_none()) {
+    const auto mask = live.cast<Array<uint8_t>>();
+    if (mask.ndim() != 1 || mask.size() != count) throw std::invalid_argument("ids: live must have one byte a row");
+    ids.live = mask.data();
+  }
+  return ids;
+}
+
+void bind_ids(py::module_& m) {
+  using Ids = std::tuple<Array<uint8_t>, Array<uint64_t>, py::object>;
+  m.def(
+      "sort_ids",
+      [](const Array<uint8_t>& heap, const Array<uint64_t>& offsets) {
+        const pcc::IdColumn ids = id_column(heap, offsets, py::none());
+        Array<uint32_t> order(ids.count);
+        Array<bool> first(ids.count);
+        uint32_t* order_data = order.mutable_data();
+        auto* first_data = reinterpret_cast<uint8_t*>(first.mutable_data());
+        py::gil_scoped_release release;
+        pcc::sort_ids(ids, order_data, first_data);
+        py::gil_scoped_acquire acquire;
+        return py::make_tuple(order, first);
+      },
+      py::arg("heap").noconvert(), py::arg("offsets").noconvert(),
+      "(order uint32[n], first bool[n]): rows by id bytewise, equal ids in row order; where a new id begins.");
+  m.def(
+      "rank_ids",
+      [](const std::vector<Ids>& columns) {
+        std::vector<pcc::IdColumn> ids;
+        size_t rows = 0;
+        for (const auto& [heap, offsets, live] : columns) {
+          ids.push_back(id_column(heap, offsets, live));
+          rows += ids.back().count;
+        }
+        Array<uint32_t> ranks(rows);
+        uint32_t* data = ranks.mutable_data();
+        py::gil_scoped_release release;
+        pcc::rank_ids(ids, data);
+        py::gil_scoped_acquire acquire;
+        return ranks;
+      },
+      py::arg("columns"),
+      "uint32 ranks of the rows of [(heap, offsets, live or None), ...], one column after the other; each sorted by "
+      "id.\n"
+      "Dead rows get 2**32 - 1; equal ids of two columns stand side by side, the earlier column first.");
+  py::class_<pcc::IdIndex>(m, "IdIndex", "Id -> row number; keeps the arrays that were added alive.")
+      .def(py::init<>())
+      .def("__len__", &pcc::IdIndex::size)
+      .def(
+          "add",
+          [](pcc::IdIndex& self, const Array<uint8_t>& heap, const Array<uint64_t>& offsets, const py::object& live,
+             uint32_t first_row) {
+            const pcc::IdColumn ids = id_column(heap, offsets, live);
+            py::gil_scoped_release release;
+            self.add(ids, first_row);
+          },
+          py::arg("heap").noconvert(), py::arg("offsets").noconvert(), py::arg("live"), py::arg("first_row"),
+          py::keep_alive<1, 2>(), py::keep_alive<1, 3>(), "Live ids get the rows first_row ...; one seen before moves.")
+      .def(
+          "find",
+          [](const pcc::IdIndex& self, const Array<uint8_t>& heap, const Array<uint64_t>& offsets) {
+            const pcc::IdColumn ids = id_column(heap, offsets, py::none());
+            Array<uint32_t> rows(ids.count);
+            uint32_t* data = rows.mutable_data();
+            py::gil_scoped_release release;
+            self.find(ids, data);
+            py::gil_scoped_acquire acquire;
+            return rows;
+          },
+          py::arg("heap").noconvert(), py::arg("offsets").noconvert(), "uint32 row of each id; 2**32 - 1 = not there.");
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_cpu, m) {
@@ -155,4 +241,5 @@ PYBIND11_MODULE(_cpu, m) {
       "Use another level: 'avx512', 'avx2' or 'portable'; ValueError where this CPU lacks it.");
   m.def("available_isas", [] { return pcc::available_isas(); }, "Levels that this CPU and its OS can run, best first.");
   bind_dna_index(m);
+  bind_ids(m);
 }

@@ -1,0 +1,434 @@
+"""A gallery of DNA profiles on disk: the columns that comparisons read and, beside them, each profile as written."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcc_match import _cpu
+from pcc_match.dna import loci as catalogue
+from pcc_match.dna.columns import ProfileColumns, Strings
+from pcc_match.dna.loci import LOCI, locus
+from pcc_match.dna.profile import KINDS, SINGLES, DnaProfile
+from pcc_match.errors import GalleryError, ProfileError
+from pcc_match.gallery import store as stores
+from pcc_match.gallery.segment import Problem, Segment
+from pcc_match.gallery.store import NO_ROW, Content, Ids, Part, Rows, Store
+
+KIND: Final = "dna"
+CODING: Final = 1  # raised when the same texts give other codes: loci.allele_code, ProfileColumns.codes
+EXPORT_ROWS: Final = 1 << 16
+
+_FEW_ROWS = 256  # ids of fewer rows are read one by one: their blocks alone are checked
+_PLAIN = ("kind", "country", "agency", "kit", "single", "alleles")  # columns kept as ProfileColumns has them
+
+
+class Rejected(NamedTuple):
+    """A row of the enrolled columns that did not go in."""
+
+    row: int
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Enrolment:
+    """What became of each row: added + unchanged + replaced + len(rejected) rows were given."""
+
+    added: int = 0
+    unchanged: int = 0
+    replaced: int = 0
+    rejected: list[Rejected] | tuple[Rejected, ...] = ()
+
+
+@dataclass(frozen=True)
+class GalleryInfo:
+    """Counts of live profiles unless said otherwise."""
+
+    path: str
+    profiles: int
+    kinds: dict[str, int]
+    loci: tuple[str, ...]
+    removed: int  # rows that wait for compact()
+    segments: int
+    bytes: int  # on disk, without the manifest
+    generation: int
+    made_by: dict[str, str]
+
+
+class DnaGallery:
+    """Opened by create() or open(); `with` or close() ends a writer's lock.
+
+    Rows are numbered over the whole gallery, from 0; the numbers hold until the next change. Removed profiles keep
+    their row until compact(): `parts` marks them dead. GalleryError names the file that is damaged, missing or locked.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._read: dict[Segment, _Profiles] = {}
+        for part in store.parts:
+            self._profiles(part)  # touches no block; GalleryError if the codes are of another catalogue
+
+    @classmethod
+    def create(cls, path: str | Path) -> Self:
+        """A new, empty gallery, open for writing, in a directory that is new or empty."""
+        return cls(Store.create(Path(path), KIND, _made_by()))
+
+    @classmethod
+    def open(cls, path: str | Path, *, check: Literal["lazy", "all"] = "lazy", write: bool = False) -> Self:
+        """check="lazy": manifest, headers and sizes now, each block before its first use; "all": every byte now."""
+        return cls(Store.open(Path(path), KIND, write=write, check=check))
+
+    def close(self) -> None:
+        """Ends writing, so that another process may write; reading goes on."""
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        """Live profiles."""
+        return self._store.rows - self._store.removed_rows
+
+    def __repr__(self) -> str:
+        return f"DnaGallery({str(self.path)!r}, {len(self)} profiles)"
+
+    # ---- what is in it
+
+    @property
+    def path(self) -> Path:
+        return self._store.path
+
+    @property
+    def generation(self) -> int:
+        """Grows by one with every change."""
+        return self._store.generation
+
+    @property
+    def rows(self) -> int:
+        """Row numbers in use, those of removed profiles included."""
+        return self._store.rows
+
+    @property
+    def loci(self) -> tuple[str, ...]:
+        """Canonical names of all loci that some profile may have, in the catalogue's order."""
+        present = {name for part in self._store.parts for name in self._profiles(part).loci}
+        return tuple(place.name for place in LOCI if place.name in present)
+
+    def parts(self, loci: Sequence[str]) -> list[tuple[NDArray[np.uint8], NDArray[np.int32], NDArray[np.uint8] | None]]:
+        """The rows in order, as engines take them: (codes uint8 (n, L', 2), columns int32 (L',), live uint8 (n,)).
+
+        columns[k] = position in `loci` of the part's locus k, or -1 where `loci` lacks it; live None = all. Codes are
+        mapped, read-only; every block of theirs has been checked.
+        """
+        position = {name: number for number, name in enumerate(loci)}
+        parts = []
+        for part in self._store.parts:
+            columns = np.array([position.get(name, -1) for name in self._profiles(part).loci], np.int32)
+            parts.append((part.segment.column("codes"), columns, part.live()))
+        return parts
+
+    def ranks(self) -> NDArray[np.uint32]:
+        """uint32[rows]: how many live profiles have an id that is bytewise smaller; 2**32 - 1 for removed ones."""
+        return stores.rank(self._store.parts)
+
+    def profile(self, which: int | str) -> DnaProfile:
+        """The live profile of a row or id. GalleryError when there is none."""
+        row = int(self._find([which])[0]) if isinstance(which, str) else which
+        if row == NO_ROW or not 0 <= row < self.rows:
+            raise GalleryError(f"{self.path}: no profile {which!r}: it was never enrolled, or it was removed")
+        ((part, _, inside),) = self._store.split(np.array([row]))
+        if not part.is_live(inside)[0]:
+            raise GalleryError(f"{self.path}: row {row} is of a removed profile")
+        return self._profiles(part).take(inside).profile(0)
+
+    def id(self, row: int) -> str:
+        return self.ids(np.array([row]))[0]
+
+    def ids(self, rows: Rows) -> list[str]:
+        """Ids of rows, in their order."""
+        ids = np.empty(len(rows), object)
+        for part, where, inside in self._store.split(rows):
+            ids[where] = list(self._profiles(part).ids(inside))
+        found: list[str] = ids.tolist()
+        return found
+
+    def export(self) -> Iterator[ProfileColumns]:
+        """All live profiles, in batches of at most 65,536."""
+        for part in self._store.parts:
+            live = part.live()
+            rows = np.arange(part.rows) if live is None else np.flatnonzero(live)
+            for start in range(0, len(rows), EXPORT_ROWS):
+                yield self._profiles(part).take(rows[start : start + EXPORT_ROWS])
+
+    def info(self) -> GalleryInfo:
+        kinds = np.zeros(len(KINDS), np.int64)
+        for part in self._store.parts:
+            kinds += np.bincount(part.segment.column("kind"), part.live(), minlength=len(KINDS)).astype(np.int64)
+        return GalleryInfo(
+            path=str(self.path),
+            profiles=len(self),
+            kinds=dict(zip(KINDS, kinds.tolist(), strict=True)),
+            loci=self.loci,
+            removed=self._store.removed_rows,
+            segments=len(self._store.parts),
+            bytes=self._store.bytes,
+            generation=self.generation,
+            made_by=dict(self._store.made_by),
+        )
+
+    # ---- change
+
+    def enrol(self, columns: ProfileColumns, *, replace: bool = False) -> Enrolment:
+        """Enrols all rows in one durable step, as if one after the other.
+
+        An id that is there with equal content (all fields, texts as written) is unchanged; with other content it is
+        rejected, or with `replace` the new content takes its place. ProfileError where columns are not sound.
+        """
+        _check_sound(columns)
+        self._store.compact(self._content, small_only=True)
+        ids: Ids = (columns.ids.heap, columns.ids.offsets)
+        order, first = _cpu.sort_ids(*ids)
+        enrolled = self._store.find(ids)[order]  # from here on, arrays go by id: rows with the same id side by side
+        known = enrolled != NO_ROW
+        as_enrolled = np.zeros(len(order), bool)
+        as_enrolled[known] = self._as_enrolled(columns, order[known], enrolled[known])
+        # What stands under a row's id when its turn comes: the gallery's profile, or an earlier row's.
+        after_row = ~first & (replace | ~known)
+        (after,) = np.nonzero(after_row)
+        before = after - 1 if replace else np.flatnonzero(first)[np.cumsum(first)[after] - 1]
+        same = as_enrolled.copy()
+        same[after] = _equal(columns.take(order[after]), columns.take(order[before]))
+        new = first & ~known
+        changed = ~new & ~same
+        written = np.append(first[1:], [True])[: len(order)] & ~as_enrolled if replace else new
+        if written.any():
+            chosen = columns if (written & (order == np.arange(len(order)))).all() else columns.take(order[written])
+            self._store.commit([_content(chosen)], remove=enrolled[written & known])
+        return Enrolment(
+            added=int(np.count_nonzero(new)),
+            unchanged=int(np.count_nonzero(same)),
+            replaced=int(np.count_nonzero(changed)) if replace else 0,
+            rejected=[] if replace else sorted(_rejections(columns, order[changed], known[changed])),
+        )
+
+    def remove(self, ids: Iterable[str]) -> int:
+        """Removes profiles in one durable step; how many of the ids were there."""
+        rows = self._find(ids)
+        rows = np.unique(rows[rows != NO_ROW])
+        if len(rows):
+            self._store.commit(remove=rows)
+        return len(rows)
+
+    def compact(self) -> None:
+        """Writes the live profiles anew, ordered by id, in few segments: removed ones leave the disk."""
+        self._store.compact(self._content)
+
+    @staticmethod
+    def verify(path: str | Path) -> list[Problem]:
+        """Reads every byte of the directory, of galleries that do not open, too; each problem names its file.
+
+        Beyond the bytes: ids sorted and unique, dictionary indices in range, codes those of the allele texts.
+        """
+        return stores.verify(Path(path), KIND, _wrong_profiles)
+
+    # ---- within
+
+    def _profiles(self, part: Part) -> "_Profiles":
+        if part.segment not in self._read:
+            current = {other.segment for other in self._store.parts}
+            self._read = {segment: read for segment, read in self._read.items() if segment in current}
+            self._read[part.segment] = _Profiles(part.segment)
+        return self._read[part.segment]
+
+    def _find(self, ids: Iterable[str]) -> NDArray[np.uint32]:
+        """Live row of each id or NO_ROW; a text that is no Unicode (lone surrogates) is never there."""
+        encoded = [id.encode(errors="surrogatepass") for id in ids]
+        offsets = np.zeros(len(encoded) + 1, np.uint64)
+        offsets[1:] = np.cumsum([len(id) for id in encoded], dtype=np.uint64)
+        return self._store.find((np.frombuffer(b"".join(encoded), np.uint8), offsets))
+
+    def _as_enrolled(self, columns: ProfileColumns, rows: Rows, enrolled: Rows) -> NDArray[np.bool_]:
+        """Whether each of the rows has the same content as the gallery's row beside it."""
+        same = np.zeros(len(rows), bool)
+        for part, where, inside in self._store.split(enrolled):
+            same[where] = _equal(columns.take(rows[where]), self._profiles(part).take(inside))
+        return same
+
+    def _content(self, rows: Rows) -> Content:
+        """Content of a new segment from rows of the gallery, sorted by id."""
+        pieces, places = [], []
+        for part, where, inside in self._store.split(rows):
+            pieces.append(self._profiles(part).take(inside))
+            places.append(where)
+        return _content(ProfileColumns.concat(pieces).take(np.argsort(np.concatenate(places))))
+
+
+class _Profiles:
+    """A segment read as DNA profiles."""
+
+    def __init__(self, segment: Segment) -> None:
+        self._segment = segment
+        tables = segment.tables
+        self.loci = tuple(name for name, *_ in tables["loci"])
+        for name, *coded in tables["loci"]:
+            if tables["coding"] != CODING or coded != _coding(name):
+                raise GalleryError(
+                    f"{segment.path}: the codes of {name} were made by pcc_match {tables['made_by']} with another rule "
+                    "or catalogue: export the gallery with that version and import it anew"
+                )
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(Strings(*self._segment.texts("labels")))
+
+    @cached_property
+    def texts(self) -> tuple[str, ...]:
+        return tuple(Strings(*self._segment.texts("texts")))
+
+    def ids(self, rows: Rows) -> Strings:
+        if len(rows) <= _FEW_ROWS:
+            return Strings.from_list(self._segment.text("ids", row).decode() for row in rows.tolist())
+        return Strings(*self._segment.texts("ids")).take(rows)
+
+    def take(self, rows: Rows) -> ProfileColumns:
+        columns = {name: self._segment.take(name, rows) for name in _PLAIN}
+        return ProfileColumns(ids=self.ids(rows), loci=self.loci, labels=self.labels, texts=self.texts, **columns)
+
+
+def _content(columns: ProfileColumns) -> Content:
+    """Rows must be sorted by id. Labels and texts without a row are left out."""
+    labels, (country, agency, kit) = _used(columns.labels, (columns.country, columns.agency, columns.kit))
+    texts, (alleles,) = _used(columns.texts, (columns.alleles,))
+    label_strings, text_strings = Strings.from_list(labels), Strings.from_list(texts)
+    arrays: dict[str, NDArray[Any]] = {
+        "codes": columns.codes,
+        "ids": columns.ids.heap,
+        "ids_offsets": columns.ids.offsets,
+        "alleles": alleles,
+        "kind": columns.kind,
+        "country": country,
+        "agency": agency,
+        "kit": kit,
+        "single": columns.single,
+        "labels": label_strings.heap,
+        "labels_offsets": label_strings.offsets,
+        "texts": text_strings.heap,
+        "texts_offsets": text_strings.offsets,
+    }
+    loci = [[name, *_coding(name)] for name in columns.loci]
+    return Content(arrays, {"coding": CODING, "made_by": version("pcc_match"), "loci": loci})
+
+
+def _coding(name: str) -> list[Any]:
+    """What the codes of a locus rest on beside its texts."""
+    where = locus(name)
+    return [where.period, where.chromosome]
+
+
+def _made_by() -> dict[str, str]:
+    loci = Path(catalogue.__file__).with_name("loci.toml").read_bytes()
+    return {
+        "library": f"pcc_match {version('pcc_match')}",
+        "coding": str(CODING),
+        "loci.toml sha256": hashlib.sha256(loci).hexdigest(),
+    }
+
+
+def _used(words: tuple[str, ...], columns: Sequence[NDArray[Any]]) -> tuple[list[str], list[NDArray[Any]]]:
+    """The words that some index points to (and the first, which is none), and the columns with the new numbers."""
+    used = np.zeros(len(words), bool)
+    used[0] = True
+    for column in columns:
+        used[column] = True
+    if used.all():
+        return list(words), list(columns)
+    number = np.cumsum(used) - 1
+    return [words[k] for k in np.flatnonzero(used)], [number.astype(column.dtype)[column] for column in columns]
+
+
+def _equal(a: ProfileColumns, b: ProfileColumns) -> NDArray[np.bool_]:
+    """Row by row: the same content, texts as written; ids are not looked at."""
+    label, text = _number_in(a.labels, b.labels), _number_in(a.texts, b.texts)
+    same: NDArray[np.bool_] = (a.kind == b.kind) & (a.single == b.single)
+    for name in ("country", "agency", "kit"):
+        same &= getattr(a, name) == label[getattr(b, name)]
+    slots = max(a.alleles.shape[2], b.alleles.shape[2])
+    for name in {*a.loci, *b.loci}:
+        ours, theirs = _alleles_at(a, name, slots), text[_alleles_at(b, name, slots)]
+        same &= (ours == theirs).all(axis=1)
+    return same
+
+
+def _number_in(words: tuple[str, ...], others: tuple[str, ...]) -> NDArray[np.int64]:
+    """Number in `words` of each of the others; -1 = not there."""
+    number = {word: k for k, word in enumerate(words)}
+    return np.array([number.get(word, -1) for word in others], np.int64)
+
+
+def _alleles_at(columns: ProfileColumns, name: str, slots: int) -> NDArray[np.uint16]:
+    """(n, slots) text numbers at a locus; zeros where the columns lack it."""
+    padded = np.zeros((len(columns), slots), np.uint16)
+    if name in columns.loci:
+        alleles = columns.alleles[:, columns.loci.index(name)]
+        padded[:, : alleles.shape[1]] = alleles
+    return padded
+
+
+def _rejections(columns: ProfileColumns, rows: Rows, known: NDArray[np.bool_]) -> Iterator[Rejected]:
+    for row, id, in_gallery in zip(rows.tolist(), columns.ids.take(rows), known.tolist(), strict=True):
+        where = "the gallery holds" if in_gallery else "an earlier row has"
+        yield Rejected(row, id, f"{where} other content under this id: give it another id, or enrol with replace")
+
+
+def _check_sound(columns: ProfileColumns) -> None:
+    """ProfileError where columns that some program put together do not fit each other."""
+    for what in _unsound(columns):
+        raise ProfileError(f"profile columns: {what}")
+
+
+def _unsound(columns: ProfileColumns) -> Iterator[str]:
+    n, words = len(columns), {"labels": columns.labels, "texts": columns.texts}
+    if columns.alleles.ndim != 3 or columns.alleles.shape[:2] != (n, len(columns.loci)) or columns.alleles.shape[2] < 2:
+        yield f"alleles have the shape {columns.alleles.shape} instead of ({n}, {len(columns.loci)}, 2 or more)"
+    for name, limit in (
+        ("kind", len(KINDS)),
+        ("single", len(SINGLES)),
+        ("country", len(columns.labels)),
+        ("agency", len(columns.labels)),
+        ("kit", len(columns.labels)),
+        ("alleles", len(columns.texts)),
+    ):
+        column = getattr(columns, name)
+        if len(column) != n:
+            yield f"{name} has {len(column)} rows instead of {n}"
+        elif column.size and int(column.max()) >= limit:
+            yield f"{name} has a value of {column.max()}, {limit} or more"
+    for name, table in words.items():
+        if not table or table[0] != "":
+            yield f"{name} must begin with an empty text"
+    if (np.diff(columns.ids.offsets) == 0).any():
+        yield "an id is empty"
+
+
+def _wrong_profiles(part: Part) -> Iterator[str]:
+    try:
+        columns = _Profiles(part.segment).take(np.arange(part.rows))
+    except (GalleryError, ValueError, IndexError) as error:
+        yield str(error)
+        return
+    yield from _unsound(columns)
+    try:
+        if not np.array_equal(columns.codes, part.segment.column("codes")):
+            yield "codes that are not those of the allele texts"
+    except (ProfileError, IndexError) as error:
+        yield str(error)
