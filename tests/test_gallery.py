@@ -1,6 +1,7 @@
 """DnaGallery: what is enrolled comes back, row for row; damage is named; one writer, many readers."""
 
 import string
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pcc_match.dna.columns import ProfileColumns
-from pcc_match.dna.gallery import DnaGallery
+from pcc_match.dna.gallery import DnaGallery, ranks_over
 from pcc_match.dna.loci import LOCI
 from pcc_match.dna.profile import KINDS, DnaProfile
 
@@ -135,3 +136,19 @@ def test_behaves_as_a_dict(tmp_path_factory: pytest.TempPathFactory, steps: list
     assert_holds(DnaGallery.open(path, check="all"), model.profiles)
     assert DnaGallery.verify(path) == []
     gallery.close()
+
+
+def test_ranks_over_galleries_put_equal_ids_side_by_side(tmp_path: Path) -> None:
+    first, second = DnaGallery.create(tmp_path / "first"), DnaGallery.create(tmp_path / "second")
+    first.enrol(columns(person("b"), person("d"), person("é")))
+    second.enrol(columns(person("d"), person("a"), person("b")))
+    second.enrol(columns(person("c")))
+    second.remove(["b"])
+    ranks = ranks_over([first, second])
+    assert [ranks[0][row] for row in range(3)] == [1, 3, 5]  # b, d, é
+    assert [(second.id(row), int(ranks[1][row])) for row in range(4)] == [
+        ("a", 0),
+        ("b", 0xFFFFFFFF),
+        ("d", 4),
+        ("c", 2),
+    ]

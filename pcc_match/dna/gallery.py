@@ -139,7 +139,7 @@ class DnaGallery:
 
     def ranks(self) -> NDArray[np.uint32]:
         """uint32[rows]: how many live profiles have an id that is bytewise smaller; 2**32 - 1 for removed ones."""
-        return stores.rank(self._store.parts)
+        return ranks_over([self])[0]
 
     def profile(self, which: int | str) -> DnaProfile:
         """The live profile of a row or id. GalleryError when there is none."""
@@ -271,6 +271,12 @@ class DnaGallery:
             pieces.append(self._profiles(part).take(inside))
             places.append(where)
         return _content(ProfileColumns.concat(pieces).take(np.argsort(np.concatenate(places))))
+
+
+def ranks_over(galleries: Sequence[DnaGallery]) -> list[NDArray[np.uint32]]:
+    """The ranks() of each gallery over all of them: equal ids have neighbouring ranks, the earlier gallery's first."""
+    ranks = stores.rank([part for gallery in galleries for part in gallery._store.parts])
+    return np.split(ranks, np.cumsum([gallery.rows for gallery in galleries])[:-1])
 
 
 class _Profiles:
