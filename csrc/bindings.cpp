@@ -3,6 +3,12 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <array>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "compare_dna.h"
 #include "dna_index.h"
 #include "ids.h"
 #include "isa.h"
@@ -10,6 +16,71 @@
 namespace py = pybind11;
 
 namespace {
+
+template <class T>
+using Array = py::array_t<T, py::array::c_style>;
+
+// ---- compare_dna.h itself, pair by pair: for re-scoring candidates and for the tests that hold rule.py to it ----
+
+// Rows of `left` (loci x width) against rows of `right` (loci x 2); one row of `left` stands for as many as there are.
+// Returns uint16 (rows, 5): full, wildcards, microvariants, mismatches, quality.
+template <class Left, class Compare>
+py::array_t<pcc_u16> compare_rows(const Array<Left>& left, py::ssize_t width, const Array<pcc_u8>& right,
+                                  Compare compare) {
+  const bool shaped = left.ndim() == 3 && right.ndim() == 3 && left.shape(1) == right.shape(1) &&
+                      left.shape(2) == width && right.shape(2) == 2;
+  if (!shaped || (left.shape(0) != right.shape(0) && left.shape(0) != 1))
+    throw std::invalid_argument("expected arrays (n or 1, loci, " + std::to_string(width) + ") and (n, loci, 2)");
+  const py::ssize_t rows = right.shape(0), loci = right.shape(1), step = left.shape(0) == 1 ? 0 : loci * width;
+  py::array_t<pcc_u16> result({rows, py::ssize_t{5}});
+  const Left* a = left.data();
+  const pcc_u8* b = right.data();
+  pcc_u16* out = result.mutable_data();
+  py::gil_scoped_release unlocked;
+  for (py::ssize_t row = 0; row < rows; ++row, a += step, b += loci * 2, out += 5) {
+    const auto [tally, quality] = compare(a, b, static_cast<pcc_u32>(loci));
+    out[0] = tally.full, out[1] = tally.wildcards, out[2] = tally.microvariants, out[3] = tally.mismatches;
+    out[4] = static_cast<pcc_u16>(quality);
+  }
+  return result;
+}
+
+using Judged = std::pair<PccTally, pcc_u32>;
+
+py::array_t<pcc_u16> compare_dna(const Array<pcc_u8>& a, const Array<pcc_u8>& b, const std::array<pcc_u16, 7>& rule) {
+  const PccTreatyRule r = {rule[0], rule[1], rule[2], rule[3], rule[4], rule[5], rule[6]};
+  return compare_rows(a, 2, b, [r](const pcc_u8* x, const pcc_u8* y, pcc_u32 loci) {
+    const PccTally tally = pcc_compare(x, y, loci, r.count_wildcards);
+    return Judged{tally, pcc_quality(tally, r)};
+  });
+}
+
+py::array_t<pcc_u16> compare_stringency(const Array<pcc_u8>& a, const Array<pcc_u8>& b,
+                                        const std::array<pcc_u16, 3>& rule) {
+  const PccStringencyRule r = {rule[0], rule[1], rule[2]};
+  return compare_rows(a, 2, b, [r](const pcc_u8* x, const pcc_u8* y, pcc_u32 loci) {
+    const PccTally tally = pcc_stringency(x, y, loci, r.level);
+    return Judged{tally, pcc_stringency_quality(tally, r)};
+  });
+}
+
+py::array_t<pcc_u16> compare_mixture(const Array<pcc_u64>& mixtures, const Array<pcc_u8>& references,
+                                     const std::array<pcc_u16, 2>& rule) {
+  const PccMixtureRule r = {rule[0], rule[1]};
+  return compare_rows(mixtures, 4, references, [r](const pcc_u64* x, const pcc_u8* y, pcc_u32 loci) {
+    const PccTally tally = pcc_mixture(x, y, loci);
+    return Judged{tally, pcc_mixture_quality(tally, r)};
+  });
+}
+
+void bind_compare(py::module_& m) {
+  const char* const pairwise =
+      "Rows of a, uint8 (n or 1, loci, 2) codes or uint64 (n or 1, loci, 4) sets, against rows of b.\n"
+      "b is uint8 (n, loci, 2). Returns uint16 (n, 5): full, wildcards, microvariants, mismatches, quality, 0 = none.";
+  m.def("compare_dna", compare_dna, py::arg("a"), py::arg("b"), py::arg("rule"), pairwise);
+  m.def("compare_stringency", compare_stringency, py::arg("a"), py::arg("b"), py::arg("rule"), pairwise);
+  m.def("compare_mixture", compare_mixture, py::arg("a"), py::arg("b"), py::arg("rule"), pairwise);
+}
 
 // ---- DNA index
 
@@ -240,6 +311,7 @@ PYBIND11_MODULE(_cpu, m) {
       "set_isa", [](const std::string& name) { pcc::set_isa(name); }, py::arg("name"),
       "Use another level: 'avx512', 'avx2' or 'portable'; ValueError where this CPU lacks it.");
   m.def("available_isas", [] { return pcc::available_isas(); }, "Levels that this CPU and its OS can run, best first.");
+  bind_compare(m);
   bind_dna_index(m);
   bind_ids(m);
 }

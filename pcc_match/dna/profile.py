@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -57,29 +58,47 @@ class DnaProfile:
         except ProfileError as error:
             raise ProfileError(f"profile {self.id!r}: {error}") from None
 
-    def pair(self, name: str) -> tuple[Allele, Allele] | None:
-        """The two values that comparisons use at a locus, shorter first; None where the profile has none.
+    @cached_property
+    def shown(self) -> Mapping[str, tuple[Allele, ...]]:
+        """All alleles as written and as coded, by canonical locus."""
+        return {
+            name: tuple(Allele(text, allele_code(locus(name), text)) for text in texts)
+            for name, texts in self.alleles.items()
+        }
+
+    @cached_property
+    def pairs(self) -> Mapping[str, tuple[Allele, Allele]]:
+        """The two values that comparisons use, shorter first, by canonical locus.
 
         Decision 2008/616/JHA, annex chapter 1, 1.1: of three alleles (and of more, in a mixture) the first stays and
         the others become one wildcard. A single value stands beside a wildcard, unless the profile says that singles
         are homozygous; a locus of the Y chromosome has one copy, so there one value is the whole locus.
         """
-        where = locus(name)
-        alleles = [Allele(text, allele_code(where, text)) for text in self.alleles.get(where.name, ())]
-        if not alleles:
-            return None
-        first, any_allele = alleles[0], Allele("*", WILDCARD)
-        if len(alleles) == 1:
-            second = first if self.single == "homozygous" or where.chromosome == "Y" else any_allele
-        else:
-            second = alleles[1] if len(alleles) == 2 else any_allele
-        return (first, second) if first.code <= second.code else (second, first)
+        pairs = {}
+        for name, alleles in self.shown.items():
+            first = alleles[0]
+            if len(alleles) == 1 and (self.single == "homozygous" or locus(name).chromosome == "Y"):
+                second = first
+            else:
+                second = alleles[1] if len(alleles) == 2 else Allele("*", WILDCARD)
+            pairs[name] = (first, second) if first.code <= second.code else (second, first)
+        return pairs
 
     def codes(self, loci: Sequence[str]) -> NDArray[np.uint8]:
-        """Allele codes at those loci, uint8 (len(loci), 2), low first; 0, 0 where the profile has none."""
-        pairs = (self.pair(name) for name in loci)
-        codes = [(pair[0].code, pair[1].code) if pair else (ABSENT, ABSENT) for pair in pairs]
-        return np.array(codes, dtype=np.uint8).reshape(len(codes), 2)
+        """Codes of the pairs at those loci, uint8 (len(loci), 2), low first; 0, 0 where the profile has none."""
+        codes = np.zeros((len(loci), 2), dtype=np.uint8)
+        for row, name in enumerate(loci):
+            for slot, allele in enumerate(self.pairs.get(locus(name).name, ())):
+                codes[row, slot] = allele.code
+        return codes
+
+    def allele_sets(self, loci: Sequence[str]) -> NDArray[np.uint64]:
+        """All alleles at those loci, uint64 (len(loci), 4): bit c of a locus's 256 bits = an allele of code c shows."""
+        sets = np.zeros((len(loci), 4), dtype=np.uint64)
+        for row, name in enumerate(loci):
+            for allele in self.shown.get(locus(name).name, ()):
+                sets[row, allele.code >> 6] |= np.uint64(1 << (allele.code & 63))
+        return sets
 
     def __reduce__(self) -> tuple[Any, ...]:  # a mapping proxy does not pickle
         return type(self), (self.id, self.kind, dict(self.alleles), self.country, self.agency, self.kit, self.single)
