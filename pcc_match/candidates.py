@@ -32,7 +32,8 @@ def dna_keys(hits: NDArray[np.void], ranks: NDArray[np.uint32]) -> NDArray[np.ui
         | np.minimum(hits["full"], np.uint64(0x1FFF)).astype(np.uint64) << np.uint64(16)
         | np.uint64(0xFFFF) - np.minimum(differences, np.uint64(0xFFFF))
     )
-    return score << np.uint64(32) | ~ranks[hits["row"]] & np.uint64(0xFFFFFFFF)
+    keys: NDArray[np.uint64] = score << np.uint64(32) | ~ranks[hits["row"]] & np.uint64(0xFFFFFFFF)
+    return keys
 
 
 def ordered(hits: NDArray[np.void], ranks: NDArray[np.uint32]) -> NDArray[np.void]:
