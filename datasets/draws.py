@@ -1,11 +1,11 @@
 """Random draws that are the same on every machine: SplitMix64 by position, and integer tables.
 
-Every draw is a pure function of (seed, stream, number, slot): `number` says which profile or person, `slot` which of its
-decisions. So any profile can be made alone, in any order, in any batch and thread. Only uint64 additions, multiplications,
-shifts and comparisons decide; no float, no library generator whose algorithm could change.
+Every draw is a pure function of (seed, stream, number, slot): `number` says which profile or person, `slot` which of
+its decisions. So any profile can be made alone, in any order, in any batch and thread. Only uint64 additions,
+multiplications, shifts and comparisons decide; no float, no library generator whose algorithm could change.
 
-SplitMix64: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014: output k of a generator with
-state s is mix(s + (k + 1) * GAMMA), which can be computed for any k at once.
+SplitMix64: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014: output k of a generator
+with state s is mix(s + (k + 1) * GAMMA), which can be computed for any k at once.
 """
 
 import hashlib
@@ -89,7 +89,7 @@ def low(word: U64) -> U64:
 
 
 class Choice:
-    """Draws from lists of integer weights by the alias method (Walker 1977, Vose 1991), tables made with exact integers.
+    """Draws from lists of integer weights: the alias method (Walker 1977, Vose 1991), tables made with exact integers.
 
     weights: one list of non-negative weights for each row (population, state ...), all of one length, none all zero.
     labels: what each place in a list stands for (uint16); its own index if not given.
@@ -128,7 +128,8 @@ class Choice:
 def _alias(row: Sequence[int], buckets: int) -> list[tuple[int, int, int]]:
     """Vose's table: (own, other, own's part of the bucket as a numerator over sum(row)) for each bucket."""
     total = sum(row)
-    left = [weight * buckets for weight in row] + [0] * (buckets - len(row))  # sums to buckets * total, so `large` lasts
+    # Sums to buckets * total, so some bucket is large as long as one is small.
+    left = [weight * buckets for weight in row] + [0] * (buckets - len(row))
     table = [(0, 0, 0)] * buckets
     small = [i for i, weight in enumerate(left) if weight < total]
     large = [i for i, weight in enumerate(left) if weight >= total]

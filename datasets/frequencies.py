@@ -41,18 +41,24 @@ def _nist1036_rows() -> list[dict[str, str]]:
 
 
 def nist1036() -> ProfileColumns:
-    """The NIST 1036 U.S. population data set, revised 2017: 1036 real people, 29 autosomal loci, two people lack one locus.
+    """The NIST 1036 U.S. population data set, revised 2017: 1036 real people, 29 autosomal loci.
 
-    Row r is a person of the population nist1036_populations()[r]. Steffen et al. 2017, doi 10.1016/j.fsigen.2017.08.011.
+    Two people lack one locus. Row r is of the population nist1036_populations()[r].
+    Steffen et al. 2017, doi 10.1016/j.fsigen.2017.08.011.
     """
     rows = _nist1036_rows()
     loci = [column.removesuffix("_1") for column in rows[0] if column.endswith("_1")]
     return ProfileColumns.from_profiles(
-        DnaProfile(id=row["id"], country="US", alleles={name: (row[f"{name}_1"], row[f"{name}_2"]) for name in loci})
+        DnaProfile(
+            id=row["id"],
+            kind="person",
+            country="US",
+            alleles={name: (row[f"{name}_1"], row[f"{name}_2"]) for name in loci},
+        )
         for row in rows
     )
 
 
 def nist1036_populations() -> tuple[str, ...]:
-    """The population of each row of nist1036(): african-american, asian, caucasian or hispanic (frequencies: `nist-...`)."""
+    """The population of each row of nist1036(): african-american, asian, caucasian or hispanic."""
     return tuple(row["population"] for row in _nist1036_rows())

@@ -1,4 +1,4 @@
-"""Makes the tables in datasets/data/ from the published files, once; the tables are committed, the published files are not.
+"""Makes the tables in datasets/data/ from the published files: the tables are committed, the published files are not.
 
     python datasets/make_frequencies.py PUBLISHED_FILES [--out datasets/data]
 
@@ -7,8 +7,8 @@ PUBLISHED_FILES holds (sources and terms: datasets/data/SOURCES.md)
     norSTR/EuropaDB_v2023.txt, norSTR/LICENSE.md   norSTR, Europe, from magnusdv/norSTR (MIT)
     nist1036_genotypes.csv                         NIST 1036, revised 2017 (public domain)
 
-Every table has the columns locus, allele, per_million, people. A locus sums to exactly 1,000,000 (largest remainders), so that
-whoever draws from it needs integers only; `people` is the number of people typed, empty where the source does not say.
+Every table has the columns locus, allele, per_million, people. A locus sums to exactly 1,000,000 (largest remainders),
+so that whoever draws from it needs integers only; `people` is the number typed, empty where the source does not say.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 
-from pcc_match.dna.loci import locus
+from pcc_match.dna.loci import WILDCARD, allele_code, locus
 from pcc_match.errors import ProfileError
 
 MILLION = 1_000_000
@@ -32,7 +32,7 @@ Table = dict[str, tuple[dict[str, int], int | None]]  # canonical locus -> (alle
 
 
 def per_million(weights: Mapping[str, Fraction]) -> dict[str, int]:
-    """Weights of alleles as integers that sum to 1,000,000, alleles in order of size, those that round to 0 left out."""
+    """Weights as integers that sum to 1,000,000, alleles in order of size, those that round to 0 left out."""
     total = sum(weights.values())
     exact = {allele: weight * MILLION / total for allele, weight in weights.items()}
     whole = {allele: int(value) for allele, value in exact.items()}
@@ -46,10 +46,12 @@ def strider(path: Path) -> dict[str, Table]:
     """Origin -> table; the sum over all origins is left out, `Europe` kept."""
     tables: dict[str, Table] = {}
     for marker in ElementTree.parse(path).getroot().iter("marker"):
-        name = locus(marker.findtext("name", "")).name
+        where = locus(marker.findtext("name", ""))
         for origin in marker.iter("origin"):
             weights = {f.attrib["allele"]: Fraction(f.text or "0") for f in origin.iter("frequency")}
-            tables.setdefault(origin.attrib["name"], {})[name] = per_million(weights), int(origin.attrib["n"])
+            # A few people have the allele "1" there, which stands for one that was not designated.
+            designated = {text: weight for text, weight in weights.items() if allele_code(where, text) > WILDCARD}
+            tables.setdefault(origin.attrib["name"], {})[where.name] = per_million(designated), int(origin.attrib["n"])
     del tables["Entire Database"]
     return tables
 

@@ -1,7 +1,7 @@
 """The people behind synthetic profiles: who they are, where they live, whose relatives they are, and their genotypes.
 
-A person is numbered by the first profile of theirs, so `person == profile number` says that a profile is not a copy. All is
-a pure function of (seed, number): nothing is stored, and any person can be made again from the number alone.
+A person is numbered by the first profile of theirs, so `person == profile number` says that a profile is not a copy.
+All is a pure function of (seed, number): nothing is stored, and any person can be made again from the number alone.
 """
 
 from collections.abc import Sequence
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 Texts = NDArray[np.uint16]
 
-# Alleles are indices into TEXTS, which has a place for each repeat number and remainder, so that their order is the order of
-# size and a change of length is arithmetic.
+# Alleles are indices into TEXTS, which has a place for each repeat number and remainder, so that their order is the
+# order of size and a change of length is arithmetic.
 REMAINDERS = 5
 LONGEST = 75  # repeats
 WILDCARD = 1 + (LONGEST + 1) * REMAINDERS
@@ -44,7 +44,7 @@ NONE, PARENT_CHILD, FULL_SIBS = 0, 1, 2
 
 
 def longer(texts: Texts, periods: I64, bases: I64 | int) -> Texts:
-    """Alleles longer by so many bases (shorter if negative); the other way where that would leave the range of an allele."""
+    """Alleles longer by so many bases (shorter if negative); the other way where that would be no allele."""
     repeats, remainders = np.divmod(texts.astype(np.int64) - 1, REMAINDERS)
     before = repeats * periods + remainders
     after = before + bases
@@ -55,7 +55,7 @@ def longer(texts: Texts, periods: I64, bases: I64 | int) -> Texts:
 
 @dataclass(frozen=True)
 class Genotypes:
-    """Alleles by locus and person: indices into TEXTS, uint16 (loci, people), low <= high, amelogenin in the last row."""
+    """Alleles by locus and person: indices into TEXTS, uint16 (loci, people), low <= high, amelogenin last."""
 
     low: Texts
     high: Texts
@@ -107,7 +107,7 @@ class People:
         return states, states * self._model.communities + communities
 
     def genotypes(self, persons: I64, communities: I64) -> Genotypes:
-        # Everyone whose alleles are needed, generation by generation: the persons, those they are relatives of, and so on.
+        # Everyone whose alleles are needed: the persons, those they are relatives of, those these are relatives of ...
         levels = [(0, len(persons))]
         everyone, homes, links = [persons], [communities], []
         while len(everyone[-1]):
@@ -145,7 +145,7 @@ class People:
         return one, two
 
     def _make_rare(self, level: tuple[Texts, Texts], draws: Draws) -> I64:
-        """Gives few people an allele that is 1-3 bases longer than a common one: a micro-variant or one off the ladder."""
+        """Gives few people an allele 1-3 bases longer than a drawn one: a micro-variant, or one off the ladder."""
         rows = np.flatnonzero(draws.chance(RARE, self._model.rare))
         draws = draws.rows(rows)
         places, bases = draws.below(RARE_PLACE, len(self._periods) - 1), 1 + (draws.word(RARE_PLACE) % np.uint64(3))
@@ -166,12 +166,10 @@ class People:
         return third, places
 
 
-def _inherit(
-    level: tuple[Texts, Texts], rows: I64, relation: I64, draws: Draws, one: Texts, two: Texts
-) -> None:
+def _inherit(level: tuple[Texts, Texts], rows: I64, relation: I64, draws: Draws, one: Texts, two: Texts) -> None:
     """Replaces alleles of `rows` by those shared with their relatives, whose alleles are one and two (loci, rows).
 
-    A parent and a child share one allele of each locus; full sibs share 2, 1, 0 by descent with probability 1/4, 1/2, 1/4.
+    A parent and a child share one allele of each locus; full sibs share 2, 1, 0 in 1/4, 1/2, 1/4 of the loci.
     """
     places = len(one) - 1  # not the sex marker
     words = draws.words(INHERITED, places)
@@ -189,11 +187,17 @@ def _inherit(
 def _communities(seed: int, states: Sequence["State"], model: "DnaModel", name: str, place: int) -> Choice:
     """The alleles of one locus in every community of every state.
 
-    A community's frequencies are a Balding-Nichols draw around its state's table, made by Polya's urn with integer weights:
-    of 4000 draws, draw k is a new one from the table with probability (1 - theta) / (1 - theta + k theta), else a copy of
-    one of the k before. The variance is theta p (1 - p) 4000 / (4000 + (1 - theta) / theta): 0.976 of it at theta 0.01.
+    A community's frequencies are a Balding-Nichols draw around its state's table, made by Polya's urn with integer
+    weights: of 4000 draws, draw k is a new one from the table with probability (1 - theta) / (1 - theta + k theta),
+    else a copy of one of the k before. Their variance is theta p (1 - p) * 4000 / (4000 + (1 - theta) / theta), which
+    at theta 0.01 is 97.6 % of that of endless draws.
     """
-    tables = [next(table[name] for table in map(frequencies, state.frequencies) if name in table) for state in states]
+    tables = []
+    for state in states:
+        known = [table[name] for table in map(frequencies, state.frequencies) if name in table]
+        if not known:  # needed even if none of its own kits has the locus: its people are typed abroad, too
+            raise ValueError(f"state {state.code}: none of its frequencies has the locus {name}")
+        tables.append(known[0])
     alleles = sorted({NUMBER_OF[text] for table in tables for text in table})
     texts = [TEXTS[allele] for allele in alleles]
     weights = [[table.get(text, 0) for text in texts] for table in tables]
@@ -214,10 +218,9 @@ def _communities(seed: int, states: Sequence["State"], model: "DnaModel", name: 
     choice = Choice(weights)
     drawn = choice.draw(high(draws.word(1)), choice.offsets(lane // model.communities))[source]
     counts = np.bincount(lane * len(alleles) + drawn, minlength=len(lanes) * len(alleles)).reshape(len(lanes), -1)
-    return Choice(
-        [
-            [(MILLION - model.theta) * weight + model.theta * MILLION * int(seen) for weight, seen in zip(*row, strict=True)]
-            for row in zip(lanes, counts, strict=True)
-        ],
-        alleles,
-    )
+    table_weight, copy_weight = MILLION - model.theta, model.theta * MILLION
+    urns = [
+        [table_weight * weight + copy_weight * seen for weight, seen in zip(*lane, strict=True)]
+        for lane in zip(lanes, counts.tolist(), strict=True)
+    ]
+    return Choice(urns, alleles)
