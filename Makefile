@@ -34,7 +34,9 @@ test: .venv/.tools lint
 lint: .venv/.tools
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	rm -rf build/typed && mkdir -p build/typed/pcc_match
+	ln -s $(abspath $(wildcard pcc_match/*) datasets kernels) build/typed/pcc_match/
+	cd build/typed && $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml  # the package as it is installed
 	$(BIN)/clang-format --dry-run --Werror $(CXX_FILES)
 
 format: .venv/.tools
