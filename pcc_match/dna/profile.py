@@ -105,6 +105,8 @@ class DnaProfile:
 
 
 def _checked(alleles: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    if not isinstance(alleles, Mapping):
+        raise ProfileError(f"alleles are a mapping of loci to texts, not {alleles!r}")
     checked: dict[str, tuple[str, ...]] = {}
     for name, texts in alleles.items():
         where = locus(name)
@@ -116,6 +118,6 @@ def _checked(alleles: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]
 
 
 def _as_texts(where: Locus, texts: Sequence[str]) -> Sequence[str]:
-    if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
-        raise ProfileError(f"{where.name}: alleles are a sequence of texts such as ('9.3', '10'), not {texts!r}")
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+        raise ProfileError(f"{where.name}: alleles are a tuple of texts such as ('9.3', '10'), not {texts!r}")
     return texts

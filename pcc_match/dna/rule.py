@@ -181,7 +181,8 @@ class DnaRule:
         _check_numbers(self, "max_wildcards", "max_microvariants", "max_mismatches", unlimited=True)
         if type(self.count_wildcards) is not bool:
             raise ExchangeError(f"count_wildcards: {self.count_wildcards!r} is neither true nor false")
-        if not self.qualities or not all(type(quality) is int and quality in QUALITY for quality in self.qualities):
+        listed = self.qualities if isinstance(self.qualities, tuple) else ()
+        if not listed or not all(type(quality) is int and quality in QUALITY for quality in listed):
             raise ExchangeError(f"qualities: {self.qualities!r} is not a list of some of 1, 2, 3, 4")
 
     def at(self, locus: Locus, a: DnaProfile, b: DnaProfile) -> LocusComparison | None:

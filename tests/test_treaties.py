@@ -1,0 +1,136 @@
+"""Treaty sets: what the shipped ones ask, and how a file of one's own is read or refused."""
+
+from pathlib import Path
+
+import pytest
+
+from pcc_match.errors import ExchangeError
+from pcc_match.treaties import treaties, treaty
+
+
+def test_the_decision() -> None:
+    rule = treaty("eu-2008-616").dna
+    assert (rule.min_full_loci, rule.max_differences) == (6, 1)
+    assert (rule.max_wildcards, rule.max_microvariants, rule.max_mismatches) == (1, 1, 1)
+    assert rule.count_wildcards
+    assert rule.qualities == (1, 2, 3, 4)
+    inclusion = treaty("eu-2008-616").inclusion
+    assert (inclusion.min_designated_loci, inclusion.min_person_ess_loci, inclusion.max_three_allele_loci) == (6, 6, 1)
+
+
+def test_pcc_see_has_the_decisions_limits_and_its_own_basis() -> None:
+    see, decision = treaty("pcc-see"), treaty("eu-2008-616")
+    assert see.dna.packed() == decision.dna.packed()
+    assert see.inclusion == decision.inclusion
+    assert see.basis != decision.basis
+    assert see.dna.basis == see.basis
+
+
+def test_wildcards_unlimited() -> None:
+    rule = treaty("wildcards-unlimited").dna
+    assert rule.max_wildcards is None
+    assert not rule.count_wildcards
+    assert rule.min_full_loci == 6
+
+
+def test_shipped_sets_carry_the_name_of_their_file() -> None:
+    assert {"eu-2008-616", "pcc-see", "wildcards-unlimited"} <= set(treaties())
+    for name in treaties():
+        assert treaty(name).name == treaty(name).dna.name == name
+
+
+def write(folder: Path, text: str | bytes) -> Path:
+    file = folder / "own.toml"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return file
+
+
+def test_a_file_of_ones_own_gives_what_differs(tmp_path: Path) -> None:
+    own = write(tmp_path, 'extends = "pcc-see"\nname = "own"\n[dna]\nmin_full_loci = 8\nmax_mismatches = "unlimited"')
+    for given in (own, str(own)):
+        read = treaty(given)
+        assert (read.name, read.dna.name, read.dna.min_full_loci, read.dna.max_mismatches) == ("own", "own", 8, None)
+        assert read.dna.max_differences == 1
+        assert read.inclusion == treaty("pcc-see").inclusion
+
+
+def test_a_file_of_ones_own_may_stand_alone(tmp_path: Path) -> None:
+    keys = """
+        name = "own"
+        title = "t"
+        basis = "b"
+        [dna]
+        min_full_loci = 7
+        max_differences = 2
+        max_wildcards = 2
+        max_microvariants = 2
+        max_mismatches = 0
+        count_wildcards = true
+        qualities = [1, 3]
+        [dna.inclusion]
+        min_designated_loci = 7
+        min_person_ess_loci = 5
+        max_three_allele_loci = 0
+        """
+    assert treaty(write(tmp_path, keys)).dna.packed() == (7, 2, 2, 2, 0, 1, 0b1010)
+    for line in filter(None, map(str.strip, keys.splitlines())):
+        if "=" in line:
+            with pytest.raises(ExchangeError, match=f"{line.split()[0]} is missing"):
+                treaty(write(tmp_path, keys.replace(line, "")))
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("[dna]\nmin_loci = 6", "[dna] unknown key 'min_loci'"),
+        ("[dna]\nmin_full_loci = 0", "[dna] min_full_loci: 0"),
+        ("[dna]\nmin_full_loci = 'six'", "[dna] min_full_loci: 'six'"),
+        ("[dna]\nmin_full_loci = 'unlimited'", "[dna] min_full_loci: no limit"),
+        ("[dna]\nmax_wildcards = 1.5", "[dna] max_wildcards: 1.5"),
+        ("[dna]\nqualities = [1, 5]", "[dna] qualities"),
+        ("[dna]\nqualities = 1", "[dna] qualities"),
+        ("[dna]\nqualities = [[1]]", "[dna] qualities"),
+        ("[dna]\ncount_wildcards = 'no'", "[dna] count_wildcards"),
+        ("[dna]\nname = 'x'", "[dna] unknown key 'name'"),
+        ("[dna.inclusion]\nmin_designated_loci = -6", "[dna.inclusion] min_designated_loci: -6"),
+        ("[dna.inclusion]\nmin_loci = 6", "[dna.inclusion] unknown key 'min_loci'"),
+        ("[dna.exclusion]\nx = 6", "[dna] unknown key 'exclusion'"),
+        ("[finger]\nx = 6", "unknown key 'finger'"),
+        ("title = 7", "title: 7"),
+        ("dna = 7", "dna: 7 is not a table"),
+        ("dna = {inclusion = 7}", "inclusion: 7 is not a table"),
+        ("[dna]\nmin_full_loci = ", "line 5"),
+        ("[dna", "line 4"),
+    ],
+)
+def test_a_wrong_file_is_refused_by_file_and_key(tmp_path: Path, text: str, named: str) -> None:
+    own = write(tmp_path, f'extends = "eu-2008-616"\nname = "own"\n\n{text}\n')
+    with pytest.raises(ExchangeError) as error:
+        treaty(own)
+    assert str(error.value).startswith(str(own))
+    assert named in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        (b"name = '\xff'", "not UTF-8"),
+        (b"extends = 'elsewhere'", "eu-2008-616"),
+        (b"extends = 7", "extends: 7"),
+        (b"extends = 'eu-2008-616'", "name is missing"),
+        (b"", "missing"),
+    ],
+)
+def test_a_file_without_a_usable_base(tmp_path: Path, text: bytes, named: str) -> None:
+    with pytest.raises(ExchangeError, match=named):
+        treaty(write(tmp_path, text))
+
+
+def test_unknown_names_and_unreadable_files(tmp_path: Path) -> None:
+    with pytest.raises(ExchangeError, match=r"'prum'.*pcc-see"):
+        treaty("prum")
+    with pytest.raises(ExchangeError, match=r"missing\.toml: cannot be read"):
+        treaty(tmp_path / "missing.toml")
+    (tmp_path / "folder.toml").mkdir()
+    with pytest.raises(ExchangeError, match=r"folder\.toml: cannot be read"):
+        treaty(tmp_path / "folder.toml")
