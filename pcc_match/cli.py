@@ -19,7 +19,6 @@ import numpy as np
 import pcc_match as pm
 from pcc_match import _cpu
 from pcc_match.dna import tables
-from pcc_match.dna.columns import ProfileColumns
 from pcc_match.dna.loci import LOCI
 from pcc_match.dna.profile import KINDS, SINGLES
 from pcc_match.dna.rule import InclusionRule, refusals
@@ -181,33 +180,40 @@ def gallery_export(options: argparse.Namespace) -> int:
 
 def search(options: argparse.Namespace) -> int:
     """Searches a gallery for each profile of a file: all matches, best first."""
-    refused = found = searched = 0
+    counts = Counter(probes=0, matches=0, refused=0)
 
     def lines() -> Iterator[str]:
-        nonlocal refused, found, searched
         for batch in tables.read_profiles(options.probes, kind=options.default_kind, single=options.single):
-            for reject in batch.rejects:
-                print(f"pcc-match: {options.probes}: line {reject.line}: {reject.column}: {reject.reason}", file=sys.stderr)
-            refused += len(batch.rejects)
+            for line, column, reason, _ in batch.rejects:
+                print(f"pcc-match: {options.probes}: line {line}: {column}: {reason}", file=sys.stderr)
+            counts["refused"] += len(batch.rejects)
             for start in range(0, len(batch.columns), _PROBES):
-                for result in matcher.search(batch.columns.take(np.arange(start, min(start + _PROBES, len(batch.columns))))):
-                    hits, references = result.hits, result.references
-                    if options.skip_same_id:
-                        others = [k for k, reference in enumerate(references) if reference != result.probe.id]
-                        hits, references = hits[others], [references[k] for k in others]
-                    searched += 1
-                    found += len(hits)
-                    yield from match_lines([result.probe.id] * len(hits), references, hits)
-                progress(searched)
+                rows = np.arange(start, min(start + _PROBES, len(batch.columns)))
+                for result in matcher.search(batch.columns.take(rows)):
+                    found = list(_lines(result, skip_same_id=options.skip_same_id))
+                    counts.update(probes=1, matches=len(found))
+                    yield from found
+                progress(counts["probes"])
 
-    with (
-        pm.Matcher(*_galleries(options), treaty=options.treaty, device=options.device, threads=options.threads) as matcher,
-        Progress("search", None, "probes") as progress,
-    ):
-        print(matcher, file=sys.stderr)
+    with _matcher(options, options.gallery) as matcher, Progress("search", None, "probes") as progress:
         _write_matches(options, lines())
-    print(f"{searched:,} probes, {found:,} matches" + (f", {refused:,} rows refused" if refused else ""), file=sys.stderr)
-    return REFUSED if refused else DONE
+    print(", ".join(f"{number:,} {what}" for what, number in counts.items() if number), file=sys.stderr)
+    return REFUSED if counts["refused"] else DONE
+
+
+def _lines(result: pm.SearchResult, *, skip_same_id: bool) -> Iterator[str]:
+    references, hits = result.references, result.hits
+    if skip_same_id:
+        others = [k for k, reference in enumerate(references) if reference != result.probe.id]
+        references, hits = [references[k] for k in others], hits[others]
+    return match_lines([result.probe.id] * len(hits), references, hits)
+
+
+def _matcher(options: argparse.Namespace, gallery: str) -> pm.Matcher:
+    opened = pm.DnaGallery.open(gallery)
+    matcher = pm.Matcher(opened, treaty=options.treaty, device=options.device, threads=options.threads)
+    print(matcher, file=sys.stderr)
+    return matcher
 
 
 def compare(options: argparse.Namespace) -> int:
@@ -244,22 +250,13 @@ def _profile(where: str) -> pm.DnaProfile:
 
 def rematch(options: argparse.Namespace) -> int:
     """Compares all profiles of a gallery with each other, or with those of another gallery."""
-    matchers = [
-        pm.Matcher(gallery, treaty=options.treaty, device=options.device, threads=options.threads)
-        for gallery in _galleries(options)
-    ]
-    for matcher in matchers:
-        print(matcher, file=sys.stderr)
+    paths = [options.gallery, options.against] if options.against else [options.gallery]
+    matchers = [_matcher(options, path) for path in paths]
     with Progress("rematch", 1000, "thousandths") as progress:
         result = pm.rematch(*matchers, progress=lambda share: progress(round(1000 * share)))
     _write_matches(options, result.lines())
     print(f"{len(result):,} matches", file=sys.stderr)
     return DONE
-
-
-def _galleries(options: argparse.Namespace) -> list[pm.DnaGallery]:
-    paths = [options.gallery, *([options.against] if getattr(options, "against", None) else [])]
-    return [pm.DnaGallery.open(path) for path in paths]
 
 
 # ---- data sets
@@ -339,7 +336,8 @@ def _parser() -> argparse.ArgumentParser:
     def command(
         group: Any, name: str, run: Any, *parents: argparse.ArgumentParser, **arguments: str
     ) -> argparse.ArgumentParser:
-        added: argparse.ArgumentParser = group.add_parser(name, help=run.__doc__, description=run.__doc__, parents=parents)
+        about = {"help": run.__doc__, "description": run.__doc__}
+        added: argparse.ArgumentParser = group.add_parser(name, parents=parents, **about)
         for argument, text in arguments.items():
             added.add_argument(argument, metavar=argument.upper(), help=text)
         added.set_defaults(command=run)
@@ -352,8 +350,9 @@ def _parser() -> argparse.ArgumentParser:
     create = command(galleries, "create", gallery_create, gallery="new directory")
     create.add_argument("--kind", choices=["dna"], required=True)
     for name, replace in (("import", False), ("replace", True)):
-        added = command(galleries, name, gallery_import, json_option, reading, gallery="directory", file="CSV or JSON file")
-        added.set_defaults(replace=replace)
+        command(
+            galleries, name, gallery_import, json_option, reading, gallery="directory", file="CSV or JSON file"
+        ).set_defaults(replace=replace)
     remove = command(galleries, "remove", gallery_remove, json_option, gallery="directory")
     remove.add_argument("id", nargs="*", metavar="ID")
     remove.add_argument("--ids", metavar="FILE", help="file with an id on each line")
@@ -367,7 +366,7 @@ def _parser() -> argparse.ArgumentParser:
         commands, "search", search, json_option, reading, matching, placing,
         gallery="directory", probes="CSV or JSON file of profiles",
     )  # fmt: skip
-    searching.add_argument("--skip-same-id", action="store_true", help="leave out the reference with the probe's own id")
+    searching.add_argument("--skip-same-id", action="store_true", help="leave out references with the probe's own id")
     command(commands, "compare", compare, json_option, matching, a="GALLERY:ID or FILE:ID", b="GALLERY:ID or FILE:ID")
     rematching = command(commands, "rematch", rematch, json_option, matching, placing, gallery="directory")
     rematching.add_argument("--against", metavar="GALLERY", help="compare with the profiles of this gallery instead")

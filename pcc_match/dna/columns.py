@@ -14,7 +14,7 @@ from pcc_match.dna.profile import KINDS, SINGLES, DnaProfile
 from pcc_match.errors import ProfileError
 
 _MOST_TEXTS = 1 << 16  # allele texts are uint16 indices
-_CHUNK = 1 << 16  # profiles coded at a time, so that temporaries stay small
+_CHUNK = 1 << 12  # profiles coded at a time, so that temporaries stay in the cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,22 +81,37 @@ class ProfileColumns:
         Each text is read once for each locus that has it. ProfileError names locus and value of one that no allele has.
         """
         codes = np.empty((len(self), len(self.loci), 2), dtype=np.uint8)
-        for column, name in enumerate(self.loci):
-            table = self._code_of_text(column)
-            haploid = locus(name).chromosome == "Y"
-            for start in range(0, len(self), _CHUNK):
-                rows = slice(start, start + _CHUNK)
-                codes[rows, column] = _pairs(self.alleles[rows, column], table, haploid | (self.single[rows] == 1))
+        table = self._code_of_text()
+        haploid = np.array([locus(name).chromosome == "Y" for name in self.loci], dtype=bool)
+        for rows in self._chunks():
+            first, second = (table.take(self._places(rows, slot)) for slot in (0, 1))
+            doubled = haploid | (self.single[rows, None] == 1)  # one value alone stands for two
+            np.copyto(second, np.where(doubled, first, WILDCARD), where=second == ABSENT)
+            if self.alleles.shape[2] > 2:
+                second[self.alleles[rows, :, 2] != 0] = WILDCARD
+            second[first == ABSENT] = ABSENT
+            np.minimum(first, second, out=codes[rows, :, 0])
+            np.maximum(first, second, out=codes[rows, :, 1])
         return codes
 
-    def _code_of_text(self, column: int) -> NDArray[np.uint8]:
-        where = locus(self.loci[column])
-        used = np.zeros(len(self.texts), dtype=bool)
-        used[self.alleles[:, column]] = True
-        table = np.zeros(len(self.texts), dtype=np.uint8)
-        for index in np.flatnonzero(used):
-            table[index] = allele_code(where, self.texts[index])
+    def _code_of_text(self) -> NDArray[np.uint8]:
+        """Code of each text at each locus that has it, uint8 (L * len(texts),)."""
+        used = np.zeros(len(self.loci) * len(self.texts), dtype=bool)
+        for rows in self._chunks():
+            for slot in range(self.alleles.shape[2]):
+                used[self._places(rows, slot)] = True
+        table = np.zeros(len(used), dtype=np.uint8)
+        for place in np.flatnonzero(used).tolist():
+            column, text = divmod(place, len(self.texts))
+            table[place] = allele_code(locus(self.loci[column]), self.texts[text])
         return table
+
+    def _places(self, rows: slice, slot: int) -> NDArray[np.intp]:
+        """Where the texts of a slot stand in a table (L, len(texts)); (rows, L)."""
+        return self.alleles[rows, :, slot] + len(self.texts) * np.arange(len(self.loci))
+
+    def _chunks(self) -> Iterator[slice]:
+        return (slice(start, start + _CHUNK) for start in range(0, len(self), _CHUNK))
 
     @classmethod
     def from_profiles(cls, profiles: Iterable[DnaProfile]) -> "ProfileColumns":
@@ -204,17 +219,6 @@ class _Numbering(dict[str, int]):
             raise ProfileError(f"allele {text!r} is one too many: columns hold {len(self) - 1} different allele texts")
         self[text] = len(self)
         return self[text]
-
-
-def _pairs(alleles: NDArray[np.uint16], table: NDArray[np.uint8], doubled: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Codes (n, 2) at one locus from its slots (n, S); `doubled` where one value alone stands for two."""
-    first, second = table[alleles[:, 0]], table[alleles[:, 1]]
-    alone = second == ABSENT
-    second = np.where(alone, np.where(doubled, first, WILDCARD), second)
-    if alleles.shape[1] > 2:
-        second = np.where(alleles[:, 2] != 0, WILDCARD, second)
-    second = np.where(first == ABSENT, ABSENT, second)
-    return np.stack((np.minimum(first, second), np.maximum(first, second)), axis=1).astype(np.uint8)
 
 
 def _offsets(lengths: NDArray[Any]) -> NDArray[np.uint64]:
