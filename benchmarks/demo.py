@@ -129,8 +129,8 @@ def hold_against_truth(result: pm.Rematch, gallery: pm.DnaGallery, ids: list[str
     )
     mixed = sum(truth["second"][a] >= 0 or truth["second"][b] >= 0 for a, b in chance)
     print(
-        f"   {len(chance):,} other matches are adventitious: {relatives:,} between relatives, {mixed:,} with a mixture, the "
-        f"rest by chance, most of them of short profiles"
+        f"   {len(chance):,} other matches are adventitious: {relatives:,} between relatives, {mixed:,} with a mixture, "
+        f"the others by chance"
     )
 
 
