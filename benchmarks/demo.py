@@ -129,7 +129,7 @@ def hold_against_truth(result: pm.Rematch, gallery: pm.DnaGallery, ids: list[str
     )
     mixed = sum(truth["second"][a] >= 0 or truth["second"][b] >= 0 for a, b in chance)
     print(
-        f"   {len(chance):,} other matches are adventitious: {relatives:,} between relatives, {mixed:,} with a mixture, "
+        f"   {len(chance):,} other matches are adventitious: {relatives:,} between relatives, {mixed:,} with mixtures, "
         f"the others by chance"
     )
 
