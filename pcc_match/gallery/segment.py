@@ -126,11 +126,11 @@ class Segment:
             size = os.fstat(file.fileno()).st_size
             prefix = file.read(_PREFIX)
             if len(prefix) < _PREFIX or prefix[: len(MAGIC)] != MAGIC:
-                raise self._error("is not a gallery segment: its first bytes are foreign or damaged")
+                raise self._error("not a gallery's segment, or damaged in its first bytes")
             length = int.from_bytes(prefix[len(MAGIC) :], "little")
             text = file.read(length) if length <= _MAX_HEADER else b""
             if len(text) != length or hashlib.sha256(prefix + text).hexdigest() != digest:
-                raise self._error("the header is damaged or belongs to another gallery")
+                raise self._error("the header is damaged, or the file is of another gallery")
             header = json.loads(text)
             if header["format"] != FORMAT:
                 raise GalleryError(
@@ -138,9 +138,7 @@ class Segment:
                     "open the gallery with the newer pcc_match that wrote it"
                 )
             if size != _PREFIX + length + header["body"]:
-                raise self._error(
-                    f"has {size} bytes instead of {_PREFIX + length + header['body']}: it was cut or extended"
-                )
+                raise self._error(f"cut or extended: {size} bytes instead of {_PREFIX + length + header['body']}")
             mapped = np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
         self.tables: Tables = header["tables"]
         self.bytes = size

@@ -133,13 +133,22 @@ class Store:
 
     parts: tuple[Part, ...]
 
-    def __init__(self, path: Path, lock: int | None) -> None:
+    def __init__(self, path: Path, kind: str, lock: int | None = None, check: Literal["lazy", "all"] = "lazy") -> None:
         self.path = path
         self._unlock = None if lock is None else weakref.finalize(self, os.close, lock)
         self.parts = ()
         self._index = _cpu.IdIndex()
         self._indexed = 0  # parts in the index
         self._load()
+        try:
+            if self.kind != kind:
+                raise GalleryError(f"{path}: this gallery holds records of kind '{self.kind}', not '{kind}'")
+            for file in self._files() if check == "all" else ():
+                for problem in file.problems():
+                    raise GalleryError(f"{path / problem.file}: {problem.what}")
+        except BaseException:
+            self.close()
+            raise
 
     @classmethod
     def create(cls, path: Path, kind: str, made_by: Mapping[str, str]) -> Self:
@@ -147,27 +156,28 @@ class Store:
         try:
             path.mkdir(exist_ok=True)
             lock = _lock(path)
-            if any(file.name != _NEW_MANIFEST for file in path.iterdir()):
+            try:
+                if any(file.name != _NEW_MANIFEST for file in path.iterdir()):
+                    raise GalleryError(f"{path}: the directory is not empty: choose a new one for the gallery")
+                _write_manifest(path, _Manifest(kind, made_by))
+                _sync_directory(path.absolute().parent)
+            except BaseException:
                 os.close(lock)
-                raise GalleryError(f"{path}: the directory is not empty: choose a new one for the gallery")
-            _write_manifest(path, _Manifest(kind, made_by))
-            _sync_directory(path.absolute().parent)
+                raise
         except OSError as error:
             raise GalleryError(f"{path}: the gallery cannot be created: {error.strerror}") from error
-        return cls(path, lock)
+        return cls(path, kind, lock)
 
     @classmethod
     def open(cls, path: Path, kind: str, *, write: bool = False, check: Literal["lazy", "all"] = "lazy") -> Self:
         """check="lazy": manifest, headers, sizes now, each block before its first use; "all": every byte now."""
         if not path.is_dir():
             raise GalleryError(f"{path}: no such directory: create the gallery first")
-        store = cls(path, _lock(path) if write else None)
-        if store.kind != kind:
-            raise GalleryError(f"{path}: this gallery holds records of kind '{store.kind}', not '{kind}'")
-        if check == "all":
-            for problem in (problem for file in store._segments() for problem in file.problems()):
-                raise GalleryError(f"{path / problem.file}: {problem.what}")
-        return store
+        try:
+            lock = _lock(path) if write else None
+        except OSError as error:
+            raise GalleryError(f"{path}: cannot be locked for writing: {error.strerror}") from error
+        return cls(path, kind, lock, check)
 
     def close(self) -> None:
         """Ends writing: another process may write. Reading goes on."""
@@ -200,18 +210,19 @@ class Store:
 
     @property
     def bytes(self) -> int:
-        return sum(file.bytes for file in self._segments())
+        return sum(file.bytes for file in self._files())
 
     def split(self, rows: Rows) -> Iterator[tuple[Part, NDArray[np.intp], Rows]]:
         """For each part that has some of the rows: (part, where in `rows` they stand, their numbers in the part)."""
-        firsts = np.array([part.first_row for part in self.parts], np.int64)
         rows = rows.astype(np.int64)
         if len(rows) and not 0 <= rows.min() <= rows.max() < self.rows:
             raise IndexError(f"{self.path}: rows are 0 .. {self.rows - 1}")
-        owner = np.searchsorted(firsts, rows, side="right") - 1
-        for k in np.unique(owner).tolist():
-            where = np.flatnonzero(owner == k)
-            yield self.parts[k], where, rows[where] - self.parts[k].first_row
+        owner = np.searchsorted(np.array([part.first_row for part in self.parts]), rows, side="right") - 1
+        by_owner = np.argsort(owner, kind="stable")
+        for where in np.split(by_owner, np.flatnonzero(np.diff(owner[by_owner])) + 1):
+            if len(where):
+                part = self.parts[owner[where[0]]]
+                yield part, where, rows[where] - part.first_row
 
     def find(self, ids: Ids) -> NDArray[np.uint32]:
         """Live row of each id, or NO_ROW."""
@@ -306,30 +317,28 @@ class Store:
 
     # ---- files
 
-    def _segments(self) -> Iterator[Segment]:
+    def _files(self) -> Iterator[Segment]:
         for part in self.parts:
             yield part.segment
             if part.removed:
                 yield part.removed
 
     def _load(self) -> None:
-        """Takes over the manifest on disk; what is mapped already stays mapped, with what was checked."""
-        known = {file.path.name: file for file in self._segments()}
-        before = self.parts
-        while True:
-            manifest = _Manifest.read(self.path)
-            try:
-                self.parts = tuple(_map(self.path, manifest, known))
-                break
-            except FileNotFoundError as error:
-                if _Manifest.read(self.path) == manifest:  # else a writer compacted in between: look again
-                    raise GalleryError(f"{error.filename}: missing: restore the file from a copy") from error
-        self._manifest = manifest
-        if [part.segment for part in self.parts[: self._indexed]] != [part.segment for part in before[: self._indexed]]:
-            self._index, self._indexed = _cpu.IdIndex(), 0
-        if self._unlock is not None:
-            for name in _strays(self.path, manifest, own=True):
-                (self.path / name).unlink(missing_ok=True)
+        """Takes over the manifest on disk; what is mapped already stays mapped, with what was checked of it."""
+        known = {file.path.name: file for file in self._files()}
+        indexed = [part.segment for part in self.parts[: self._indexed]]
+        try:
+            self._manifest, self.parts = _snapshot(self.path, known)
+            if indexed != [part.segment for part in self.parts[: self._indexed]]:
+                self._index, self._indexed = _cpu.IdIndex(), 0
+            if self._unlock is not None:
+                for name in _strays(self.path, self._manifest, own=True):
+                    (self.path / name).unlink()
+        except BaseException as error:
+            self.close()  # what this object knows may be old: it must not write any more
+            if isinstance(error, OSError):
+                raise GalleryError(f"{error.filename or self.path}: {error.strerror}") from error
+            raise
 
 
 def rank(parts: Sequence[Part]) -> NDArray[np.uint32]:
@@ -343,7 +352,7 @@ def rank(parts: Sequence[Part]) -> NDArray[np.uint32]:
 def verify(path: Path, kind: str, meaning: Callable[[Part], Iterable[str]]) -> list[Problem]:
     """Reads every byte of the directory. `meaning` tells what is wrong with the records of a part with sound bytes."""
     try:
-        manifest = _Manifest.read(path)
+        manifest, files = _open_all(path)
     except GalleryError as error:
         return [Problem(MANIFEST, str(error).removeprefix(f"{path / MANIFEST}: "))]
     if manifest.kind != kind:
@@ -352,40 +361,36 @@ def verify(path: Path, kind: str, meaning: Callable[[Part], Iterable[str]]) -> l
     seen = _cpu.IdIndex()
     first_row = 0
     for entry in manifest.segments:
-        found, files = _damage(path, entry)
-        if not found:
-            part = Part(files[0], files[1] if entry.removed else None, first_row, entry.rows)
-            found = [Problem(entry.file, what) for what in (*_wrong_rows(part, entry, seen), *meaning(part))]
+        segment, removed = files[entry.file], files[entry.removed.file] if entry.removed else None
+        found = [file for file in (segment, removed) if isinstance(file, Problem)]
+        found += [problem for file in (segment, removed) if isinstance(file, Segment) for problem in file.problems()]
+        if isinstance(segment, Segment) and not isinstance(removed, Problem) and not found:
+            part = Part(segment, removed, first_row, entry.rows)
+            found += [Problem(entry.file, what) for what in (*_wrong_rows(part, entry, seen), *meaning(part))]
         problems += found
         first_row += entry.rows
-    if _Manifest.read(path) != manifest:  # the writer was at work, and may have deleted what we were reading
-        return verify(path, kind, meaning)
     own = _strays(path, manifest, own=True)
     for name in _strays(path, manifest, own=False):
-        why = (
-            "left over from an interrupted change: the next writer deletes it"
-            if name in own
-            else "not a gallery's file"
-        )
-        problems.append(Problem(name, f"no manifest names it: {why}", harmless=True))
+        why = "left over from an interrupted change, the next writer deletes it" if name in own else "not the gallery's"
+        problems.append(Problem(name, f"the manifest does not name this file: {why}", harmless=True))
     return problems
 
 
-def _damage(path: Path, entry: _File) -> tuple[list[Problem], list[Segment]]:
-    """Reads a segment and its removed rows: (problems, opened files)."""
-    problems: list[Problem] = []
-    files: list[Segment] = []
-    for file in (entry, entry.removed):
-        if file is None:
-            continue
-        try:
-            files.append(Segment(path / file.file, file.sha256))
-            problems += files[-1].problems()
-        except GalleryError as error:
-            problems.append(Problem(file.file, str(error).removeprefix(f"{path / file.file}: ")))
-        except OSError as error:
-            problems.append(Problem(file.file, f"{error.strerror}: restore the file from a copy"))
-    return problems, files
+def _open_all(path: Path) -> tuple[_Manifest, dict[str, Segment | Problem]]:
+    """As _snapshot, but goes on where a file cannot be opened."""
+    while True:
+        manifest = _Manifest.read(path)
+        files: dict[str, Segment | Problem] = {}
+        for file in (file for entry in manifest.segments for file in (entry, entry.removed) if file):
+            try:
+                files[file.file] = Segment(path / file.file, file.sha256)
+            except GalleryError as error:
+                files[file.file] = Problem(file.file, str(error).removeprefix(f"{path / file.file}: "))
+            except OSError as error:
+                files[file.file] = Problem(file.file, f"{error.strerror}: restore the file from a copy")
+        damaged = any(isinstance(file, Problem) for file in files.values())
+        if not damaged or _Manifest.read(path) == manifest:  # else a writer has compacted in between: look again
+            return manifest, files
 
 
 def _wrong_rows(part: Part, entry: _File, seen: _cpu.IdIndex) -> Iterator[str]:
@@ -425,15 +430,25 @@ def _strays(path: Path, manifest: _Manifest, *, own: bool) -> list[str]:
     return sorted(name for name in names if not own or name == _NEW_MANIFEST or _OWN_FILE.fullmatch(name))
 
 
-def _map(path: Path, manifest: _Manifest, known: Mapping[str, Segment]) -> Iterator[Part]:
-    first_row = 0
+def _snapshot(path: Path, known: Mapping[str, Segment]) -> tuple[_Manifest, tuple[Part, ...]]:
+    """The manifest and all that it names, mapped: from then on nothing that a writer does touches it."""
 
     def opened(file: _File) -> Segment:
         return known.get(file.file) or Segment(path / file.file, file.sha256)
 
-    for entry in manifest.segments:
-        yield Part(opened(entry), opened(entry.removed) if entry.removed else None, first_row, entry.rows)
-        first_row += entry.rows
+    while True:
+        manifest = _Manifest.read(path)
+        parts: list[Part] = []
+        first_row = 0
+        try:
+            for entry in manifest.segments:
+                removed = opened(entry.removed) if entry.removed else None
+                parts.append(Part(opened(entry), removed, first_row, entry.rows))
+                first_row += entry.rows
+            return manifest, tuple(parts)
+        except FileNotFoundError as error:
+            if _Manifest.read(path) == manifest:  # else a writer has compacted in between: look again
+                raise GalleryError(f"{error.filename}: missing: restore the file from a copy") from error
 
 
 def _write_manifest(path: Path, manifest: _Manifest) -> None:
