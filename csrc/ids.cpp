@@ -127,8 +127,10 @@ std::string_view IdIndex::id_of(uint32_t row) const {
   return part.ids[row - part.first_row];
 }
 
+size_t IdIndex::home_of(uint32_t tag) const { return size_t((uint64_t(tag) * slots_.size()) >> 32); }
+
 size_t IdIndex::slot_of(uint32_t tag, std::string_view id) const {
-  size_t slot = size_t((uint64_t(tag) * slots_.size()) >> 32);
+  size_t slot = home_of(tag);
   while (slots_[slot].row != kNoRow && (slots_[slot].tag != tag || id_of(slots_[slot].row) != id))
     if (++slot == slots_.size()) slot = 0;
   return slot;
@@ -141,10 +143,25 @@ void IdIndex::reserve(size_t ids) {
   old.swap(slots_);
   for (const Slot& entry : old) {
     if (entry.row == kNoRow) continue;
-    size_t slot = size_t((uint64_t(entry.tag) * slots_.size()) >> 32);
+    size_t slot = home_of(entry.tag);
     while (slots_[slot].row != kNoRow)
       if (++slot == slots_.size()) slot = 0;
     slots_[slot] = entry;
+  }
+}
+
+// The table is larger than any cache: a batch of slots is on its way before the first is read.
+template <typename Body>
+void IdIndex::for_each_tag(const IdColumn& ids, Body body) const {
+  constexpr uint32_t kAhead = 32;
+  uint32_t tags[kAhead];
+  for (uint32_t start = 0; start < ids.count; start += kAhead) {
+    const uint32_t n = std::min(kAhead, ids.count - start);
+    for (uint32_t k = 0; k < n; ++k) {
+      tags[k] = tag_of(ids[start + k]);
+      __builtin_prefetch(&slots_[home_of(tags[k])]);
+    }
+    for (uint32_t k = 0; k < n; ++k) body(start + k, tags[k]);
   }
 }
 
@@ -155,17 +172,20 @@ void IdIndex::add(const IdColumn& ids, uint32_t first_row) {
   if (uint64_t(first_row) + ids.count > kNoRow) throw std::invalid_argument("more than 2^32 - 1 rows");
   parts_.push_back({{ids.heap, ids.offsets, ids.count, nullptr}, first_row});
   reserve(used_ + ids.count);
-  for (uint32_t i = 0; i < ids.count; ++i) {
-    if (!ids.alive(i)) continue;
-    const uint32_t tag = tag_of(ids[i]);
+  for_each_tag(ids, [&](uint32_t i, uint32_t tag) {
+    if (!ids.alive(i)) return;
     Slot& slot = slots_[slot_of(tag, ids[i])];
     used_ += slot.row == kNoRow;
     slot = {tag, first_row + i};
-  }
+  });
 }
 
 void IdIndex::find(const IdColumn& ids, uint32_t* rows) const {
-  for (uint32_t i = 0; i < ids.count; ++i) rows[i] = used_ == 0 ? kNoRow : slots_[slot_of(tag_of(ids[i]), ids[i])].row;
+  if (used_ == 0) {
+    std::fill(rows, rows + ids.count, kNoRow);
+    return;
+  }
+  for_each_tag(ids, [&](uint32_t i, uint32_t tag) { rows[i] = slots_[slot_of(tag, ids[i])].row; });
 }
 
 }  // namespace pcc

@@ -49,8 +49,11 @@ class IdIndex {
     uint32_t first_row;
   };
   std::string_view id_of(uint32_t row) const;
+  size_t home_of(uint32_t tag) const;
   size_t slot_of(uint32_t tag, std::string_view id) const;  // the id's slot, or the free one where it belongs
   void reserve(size_t ids);
+  template <typename Body>
+  void for_each_tag(const IdColumn& ids, Body body) const;  // body(i, tag of ids[i])
 
   std::vector<Slot> slots_;
   std::vector<Part> parts_;  // by first_row, ascending

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pcc_match import _cpu
 from pcc_match.dna import loci as catalogue
 from pcc_match.dna.columns import ProfileColumns, Strings
-from pcc_match.dna.loci import LOCI, locus
+from pcc_match.dna.loci import LOCI
 from pcc_match.dna.profile import KINDS, SINGLES, DnaProfile
 from pcc_match.errors import GalleryError, ProfileError
 from pcc_match.gallery import store as stores
@@ -44,7 +44,7 @@ class Enrolment:
     added: int = 0
     unchanged: int = 0
     replaced: int = 0
-    rejected: list[Rejected] | tuple[Rejected, ...] = ()
+    rejected: list[Rejected] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,7 @@ class DnaGallery:
         rejected, or with `replace` the new content takes its place. ProfileError where columns are not sound.
         """
         _check_sound(columns)
-        self._store.compact(self._content, small_only=True)
+        self._store.compact(self._contents, small_only=True)
         ids: Ids = (columns.ids.heap, columns.ids.offsets)
         order, first = _cpu.sort_ids(*ids)
         enrolled = self._store.find(ids)[order]  # from here on, arrays go by id: rows with the same id side by side
@@ -231,7 +231,7 @@ class DnaGallery:
 
     def compact(self) -> None:
         """Writes the live profiles anew, ordered by id, in few segments: removed ones leave the disk."""
-        self._store.compact(self._content)
+        self._store.compact(self._contents)
 
     @staticmethod
     def verify(path: str | Path) -> list[Problem]:
@@ -264,13 +264,19 @@ class DnaGallery:
             same[where] = _equal(columns.take(rows[where]), self._profiles(part).take(inside))
         return same
 
-    def _content(self, rows: Rows) -> Content:
-        """Content of a new segment from rows of the gallery, sorted by id."""
+    def _contents(self, rows: Rows) -> Iterator[Content]:
+        """New segments from rows of the gallery, in the order given."""
         pieces, places = [], []
         for part, where, inside in self._store.split(rows):
             pieces.append(self._profiles(part).take(inside))
             places.append(where)
-        return _content(ProfileColumns.concat(pieces).take(np.argsort(np.concatenate(places))))
+        try:
+            columns = ProfileColumns.concat(pieces)
+        except ProfileError:  # more different allele texts than one set of columns can number
+            yield from self._contents(rows[: len(rows) // 2])
+            yield from self._contents(rows[len(rows) // 2 :])
+        else:
+            yield _content(columns.take(np.argsort(np.concatenate(places))))
 
 
 def ranks_over(galleries: Sequence[DnaGallery]) -> list[NDArray[np.uint32]]:
@@ -290,7 +296,7 @@ class _Profiles:
             if tables["coding"] != CODING or coded != _coding(name):
                 raise GalleryError(
                     f"{segment.path}: the codes of {name} were made by pcc_match {tables['made_by']} with another rule "
-                    "or catalogue: export the gallery with that version and import it anew"
+                    "or locus catalogue: export the gallery with that version and import it into a new one"
                 )
 
     @cached_property
@@ -336,9 +342,8 @@ def _content(columns: ProfileColumns) -> Content:
 
 
 def _coding(name: str) -> list[Any]:
-    """What the codes of a locus rest on beside its texts."""
-    where = locus(name)
-    return [where.period, where.chromosome]
+    """What the codes of a locus rest on beside its texts; nothing where the catalogue lacks it."""
+    return next(([place.period, place.chromosome] for place in LOCI if place.name == name), [])
 
 
 def _made_by() -> dict[str, str]:
@@ -368,10 +373,9 @@ def _equal(a: ProfileColumns, b: ProfileColumns) -> NDArray[np.bool_]:
     same: NDArray[np.bool_] = (a.kind == b.kind) & (a.single == b.single)
     for name in ("country", "agency", "kit"):
         same &= getattr(a, name) == label[getattr(b, name)]
-    slots = max(a.alleles.shape[2], b.alleles.shape[2])
     for name in {*a.loci, *b.loci}:
-        ours, theirs = _alleles_at(a, name, slots), text[_alleles_at(b, name, slots)]
-        same &= (ours == theirs).all(axis=1)
+        for slot in range(max(a.alleles.shape[2], b.alleles.shape[2])):
+            same &= _allele(a, name, slot) == text[_allele(b, name, slot)]
     return same
 
 
@@ -381,13 +385,11 @@ def _number_in(words: tuple[str, ...], others: tuple[str, ...]) -> NDArray[np.in
     return np.array([number.get(word, -1) for word in others], np.int64)
 
 
-def _alleles_at(columns: ProfileColumns, name: str, slots: int) -> NDArray[np.uint16]:
-    """(n, slots) text numbers at a locus; zeros where the columns lack it."""
-    padded = np.zeros((len(columns), slots), np.uint16)
-    if name in columns.loci:
-        alleles = columns.alleles[:, columns.loci.index(name)]
-        padded[:, : alleles.shape[1]] = alleles
-    return padded
+def _allele(columns: ProfileColumns, name: str, slot: int) -> NDArray[np.uint16]:
+    """(n,) text numbers in one slot of a locus; zeros where the columns lack it."""
+    if name not in columns.loci or slot >= columns.alleles.shape[2]:
+        return np.zeros(len(columns), np.uint16)
+    return columns.alleles[:, columns.loci.index(name), slot]
 
 
 def _rejections(columns: ProfileColumns, rows: Rows, known: NDArray[np.bool_]) -> Iterator[Rejected]:

@@ -228,7 +228,7 @@ class Store:
         """Live row of each id, or NO_ROW."""
         heap, offsets = ids
         count = len(offsets) - 1
-        if self._indexed or count * len(self.parts) > _FEW_LOOKUPS:
+        if self._indexed or count * max(1, len(self.parts)) > _FEW_LOOKUPS:
             for part in self.parts[self._indexed :]:
                 self._index.add(*part.segment.texts("ids"), part.live(), part.first_row)
                 self._indexed += 1
@@ -295,8 +295,8 @@ class Store:
             raise GalleryError(f"{self.path}: cannot write: {error.strerror}: {done}") from error
         self._load()
 
-    def compact(self, rewrite: Callable[[Rows], Content], *, small_only: bool = False) -> None:
-        """Writes the live rows anew, by id, into few segments; `rewrite` gives the content of some rows, in order."""
+    def compact(self, rewrite: Callable[[Rows], Iterable[Content]], *, small_only: bool = False) -> None:
+        """Writes the live rows anew, by id, into few segments; `rewrite` gives segments of some rows, in order."""
         drop = [k for k, part in enumerate(self.parts) if not small_only or part.rows < SMALL_ROWS]
         if small_only and len(drop) <= SMALL_SEGMENTS:
             return
@@ -309,7 +309,7 @@ class Store:
         order = np.empty(np.count_nonzero(live), np.uint32)
         order[ranks[live]] = numbers[live]
         chunks = (order[i : i + SEGMENT_ROWS] for i in range(0, len(order), SEGMENT_ROWS))
-        self.commit((rewrite(chunk) for chunk in chunks), drop=drop)
+        self.commit((content for chunk in chunks for content in rewrite(chunk)), drop=drop)
 
     def _require_writer(self) -> None:
         if self._unlock is None or not self._unlock.alive:
@@ -369,9 +369,10 @@ def verify(path: Path, kind: str, meaning: Callable[[Part], Iterable[str]]) -> l
             found += [Problem(entry.file, what) for what in (*_wrong_rows(part, entry, seen), *meaning(part))]
         problems += found
         first_row += entry.rows
+    ours = "of a change that was interrupted (the next writer deletes it) or is under way"
     own = _strays(path, manifest, own=True)
     for name in _strays(path, manifest, own=False):
-        why = "left over from an interrupted change, the next writer deletes it" if name in own else "not the gallery's"
+        why = ours if name in own else "not the gallery's"
         problems.append(Problem(name, f"the manifest does not name this file: {why}", harmless=True))
     return problems
 
