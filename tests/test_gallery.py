@@ -87,7 +87,7 @@ def test_behaves_as_a_dict(tmp_path_factory: pytest.TempPathFactory, steps: list
     gallery = DnaGallery.create(path)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pcc_match.gallery.store.SMALL_SEGMENTS", small_segments)
-        patch.setattr("pcc_match.gallery.store._FEW_LOOKUPS", 4 * small_segments)  # by bisection and by index
+        patch.setattr("pcc_match.gallery.store._BISECTION", small_segments // 2)  # by bisection or by index of ids
         patch.setattr("pcc_match.gallery.store.SEGMENT_ROWS", 5)
         for step in steps:
             match step:
@@ -182,7 +182,13 @@ def test_columns_that_do_not_fit_are_refused_whole(tmp_path: Path) -> None:
         {"single": sound.single[:1]},
         {"loci": ("TH01", "FGA")},
         {"texts": ("", "6", "99999")},
+        {"texts": ("", "6", "6")},
+        {"alleles": sound.alleles * np.array([0, 1], np.uint16)},
         {"ids": Strings.from_list(["a", ""])},
+        {"ids": Strings.from_list(["a", "b "])},
+        {"ids": Strings.from_list(["a", "b\n"])},
+        {"ids": Strings(np.frombuffer("né".encode(), np.uint8), np.array([0, 2, 3], np.uint64))},
+        {"ids": Strings(np.frombuffer(b"a\xff", np.uint8), np.array([0, 1, 2], np.uint64))},
     ):
         with pytest.raises(ProfileError):
             gallery.enrol(replace(sound, **wrong))

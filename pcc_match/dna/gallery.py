@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, Self
 
@@ -72,8 +71,12 @@ class DnaGallery:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._read: dict[Segment, _Profiles] = {}
-        for part in store.parts:
-            self._profiles(part)  # touches no block; GalleryError if the codes are of another catalogue
+        try:
+            for part in store.parts:
+                self._profiles(part)  # touches no block; GalleryError if the codes are of another catalogue
+        except GalleryError:
+            store.close()
+            raise
 
     @classmethod
     def create(cls, path: str | Path) -> Self:
@@ -338,7 +341,7 @@ def _content(columns: ProfileColumns) -> Content:
         "texts_offsets": text_strings.offsets,
     }
     loci = [[name, *_coding(name)] for name in columns.loci]
-    return Content(arrays, {"coding": CODING, "made_by": version("pcc_match"), "loci": loci})
+    return Content(arrays, {"coding": CODING, "made_by": _version(), "loci": loci})
 
 
 def _coding(name: str) -> list[Any]:
@@ -346,10 +349,16 @@ def _coding(name: str) -> list[Any]:
     return next(([place.period, place.chromosome] for place in LOCI if place.name == name), [])
 
 
+def _version() -> str:
+    import pcc_match  # which imports this module
+
+    return pcc_match.__version__
+
+
 def _made_by() -> dict[str, str]:
     loci = Path(catalogue.__file__).with_name("loci.toml").read_bytes()
     return {
-        "library": f"pcc_match {version('pcc_match')}",
+        "library": f"pcc_match {_version()}",
         "coding": str(CODING),
         "loci.toml sha256": hashlib.sha256(loci).hexdigest(),
     }
@@ -405,9 +414,13 @@ def _check_sound(columns: ProfileColumns) -> None:
 
 
 def _unsound(columns: ProfileColumns) -> Iterator[str]:
-    n, words = len(columns), {"labels": columns.labels, "texts": columns.texts}
-    if columns.alleles.ndim != 3 or columns.alleles.shape[:2] != (n, len(columns.loci)) or columns.alleles.shape[2] < 2:
-        yield f"alleles have the shape {columns.alleles.shape} instead of ({n}, {len(columns.loci)}, 2 or more)"
+    n, alleles = len(columns), columns.alleles
+    if alleles.ndim != 3 or alleles.shape[:2] != (n, len(columns.loci)) or alleles.shape[2] < 2:
+        yield f"alleles have the shape {alleles.shape} instead of ({n}, {len(columns.loci)}, 2 or more)"
+        return
+    for slot in range(1, alleles.shape[2]):
+        if ((alleles[:, :, slot] != 0) & (alleles[:, :, slot - 1] == 0)).any():
+            yield "alleles do not fill their slots from the left"
     for name, limit in (
         ("kind", len(KINDS)),
         ("single", len(SINGLES)),
@@ -420,23 +433,27 @@ def _unsound(columns: ProfileColumns) -> Iterator[str]:
         if len(column) != n:
             yield f"{name} has {len(column)} rows instead of {n}"
         elif column.size and int(column.max()) >= limit:
-            yield f"{name} has a value of {column.max()}, {limit} or more"
-    for name, table in words.items():
-        if not table or table[0] != "":
-            yield f"{name} must begin with an empty text"
-    if (np.diff(columns.ids.offsets) == 0).any():
-        yield "an id is empty"
+            yield f"{name} has the value {column.max()}, but there are only {limit}"
+    for name, words in (("labels", columns.labels), ("texts", columns.texts)):
+        if words[:1] != ("",) or len(set(words)) != len(words):
+            yield f"{name} must begin with an empty text and have each text once"
+    heap, offsets = columns.ids.heap, columns.ids.offsets
+    if n and ((np.diff(offsets) == 0).any() or ((heap[offsets[1:] - 1] == 32) | (heap[offsets[:-1]] == 32)).any()):
+        yield "an id is empty, or has spaces around it"
+    try:
+        if not heap.tobytes().decode().isprintable() or (n and ((heap[offsets[:-1]] & 0xC0) == 0x80).any()):
+            yield "an id is not a text of printable characters"
+    except UnicodeDecodeError:
+        yield "an id is not a text in UTF-8"
 
 
 def _wrong_profiles(part: Part) -> Iterator[str]:
     try:
-        columns = _Profiles(part.segment).take(np.arange(part.rows))
-    except (GalleryError, ValueError, IndexError) as error:
-        yield str(error)
-        return
-    yield from _unsound(columns)
-    try:
-        if not np.array_equal(columns.codes, part.segment.column("codes")):
-            yield "codes that are not those of the allele texts"
-    except (ProfileError, IndexError) as error:
-        yield str(error)
+        profiles = _Profiles(part.segment)
+        for start in range(0, part.rows, EXPORT_ROWS):
+            columns = profiles.take(np.arange(start, min(start + EXPORT_ROWS, part.rows)))
+            _check_sound(columns)
+            if not np.array_equal(columns.codes, part.segment.column("codes", start, start + EXPORT_ROWS)):
+                yield f"codes of rows {start} and following are not those of the allele texts"
+    except (GalleryError, ProfileError, KeyError, ValueError, IndexError) as error:
+        yield str(error).removeprefix(f"{part.segment.path}: ")

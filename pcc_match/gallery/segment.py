@@ -10,14 +10,15 @@ bytes, and NAME_offsets, uint64[n + 1].
 
 import hashlib
 import json
+import math
 import mmap
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,9 +32,11 @@ ALIGNMENT = 64
 _PREFIX = len(MAGIC) + 8
 _MAX_HEADER = 1 << 28
 _PARALLEL_BLOCKS = 8
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 Array = NDArray[Any]
-Tables = Mapping[str, Any]  # JSON values: dictionaries of a column, loci, ...
+Tables = Mapping[str, Any]  # JSON values that say what the columns mean
 
 
 @dataclass(frozen=True)
@@ -46,10 +49,6 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.file}: {self.what}"
-
-
-def _padding(size: int, alignment: int) -> int:
-    return -size % alignment
 
 
 def _block_digests(pieces: list[memoryview]) -> list[str]:
@@ -74,7 +73,7 @@ def _block_digests(pieces: list[memoryview]) -> list[str]:
     return _for_each(digest, blocks)
 
 
-def _for_each(work: Any, items: list[Any]) -> list[Any]:
+def _for_each(work: Callable[[_Item], _Result], items: list[_Item]) -> list[_Result]:
     """[work(item), ...]; many items on all cores (hashlib releases the GIL)."""
     if len(items) < _PARALLEL_BLOCKS:
         return [work(item) for item in items]
@@ -93,7 +92,7 @@ def write_segment(path: Path, arrays: Mapping[str, Array], tables: Tables) -> st
     for name, array in arrays.items():
         array = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
         layout[name] = {"dtype": array.dtype.str, "shape": list(array.shape), "offset": size}
-        padding = bytes(_padding(array.nbytes, ALIGNMENT))
+        padding = bytes(-array.nbytes % ALIGNMENT)
         pieces += [array.reshape(-1).view(np.uint8).data, memoryview(padding)]
         size += array.nbytes + len(padding)
     header = {
@@ -101,11 +100,10 @@ def write_segment(path: Path, arrays: Mapping[str, Array], tables: Tables) -> st
         "arrays": layout,
         "tables": tables,
         "body": size,
-        "block": BLOCK,
         "sha256": _block_digests(pieces),
     }
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
-    text += b" " * _padding(_PREFIX + len(text), ALIGNMENT)
+    text += b" " * (-(_PREFIX + len(text)) % ALIGNMENT)
     head = MAGIC + len(text).to_bytes(8, "little") + text
     with open(path, "xb") as file:
         file.write(head)
@@ -131,28 +129,32 @@ class Segment:
             text = file.read(length) if length <= _MAX_HEADER else b""
             if len(text) != length or hashlib.sha256(prefix + text).hexdigest() != digest:
                 raise self._error("the header is damaged, or the file is of another gallery")
-            header = json.loads(text)
-            if header["format"] != FORMAT:
-                raise GalleryError(
-                    f"{path}: segment format {header['format']}, this library reads format {FORMAT}: "
-                    "open the gallery with the newer pcc_match that wrote it"
-                )
-            if size != _PREFIX + length + header["body"]:
-                raise self._error(f"cut or extended: {size} bytes instead of {_PREFIX + length + header['body']}")
-            mapped = np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
-        self.tables: Tables = header["tables"]
-        self.bytes = size
-        self._body = mapped[_PREFIX + length :]
-        self._digests: list[str] = header["sha256"]
-        self._checked = np.zeros(len(self._digests), bool)
+            try:
+                header = json.loads(text)
+                if header["format"] != FORMAT:
+                    raise GalleryError(
+                        f"{path}: segment format {header['format']}, this library reads format {FORMAT}: "
+                        "open the gallery with the newer pcc_match that wrote it"
+                    )
+                if size != _PREFIX + length + header["body"]:
+                    raise self._error(f"cut or extended: {size} bytes instead of {_PREFIX + length + header['body']}")
+                mapped = np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
+                self.bytes = size
+                self.tables: Tables = header["tables"]
+                self._body = mapped[_PREFIX + length :]
+                self._digests: list[str] = header["sha256"]
+                self._offsets = {name: place["offset"] for name, place in header["arrays"].items()}
+                self._arrays = {name: self._array(**place) for name, place in header["arrays"].items()}
+            except (KeyError, TypeError, ValueError) as error:
+                raise self._error(f"the header is not one of pcc_match ({error})") from error
+        self._checked = np.zeros(-(-len(self._body) // BLOCK), bool)
         self._lock = threading.Lock()
-        self._offsets: dict[str, int] = {}
-        self._arrays: dict[str, Array] = {}
-        for name, place in header["arrays"].items():
-            dtype, shape, offset = np.dtype(place["dtype"]), tuple(place["shape"]), place["offset"]
-            end = offset + dtype.itemsize * int(np.prod(shape, dtype=np.int64))
-            self._offsets[name] = offset
-            self._arrays[name] = self._body[offset:end].view(dtype).reshape(shape)
+        if len(self._checked) != len(self._digests):
+            raise self._error("the header is not one of pcc_match (digests)")
+
+    def _array(self, dtype: str, shape: list[int], offset: int) -> Array:
+        size = np.dtype(dtype).itemsize * math.prod(shape)
+        return self._body[offset : offset + size].view(dtype).reshape(shape)
 
     def _error(self, what: str) -> GalleryError:
         return GalleryError(f"{self.path}: {what}: restore the file from a copy, or build the gallery anew")

@@ -39,7 +39,7 @@ SMALL_SEGMENTS = 64  # ... are merged when there are more of them than this: ope
 
 _NEW_MANIFEST = MANIFEST + ".new"
 _OWN_FILE = re.compile(r"(segment|removed)-\d{8}\.pcc")
-_FEW_LOOKUPS = 4096  # ids times segments; below it, bisection in the files is faster than an index of all ids
+_BISECTION = 1000  # looking for an id in a segment costs as much as putting this many rows into an index
 _SEAL = b',\n "sha256": "%s"\n}\n'  # ends the manifest: SHA-256 of all bytes before it
 
 Rows = NDArray[Any]  # row numbers over all segments in their order; removed rows keep theirs until compact()
@@ -88,17 +88,23 @@ class _Manifest:
         text = raw[: -len(_SEAL % (b"0" * 64))]
         if raw != text + _SEAL % hashlib.sha256(text).hexdigest().encode():
             raise GalleryError(f"{path}: damaged, or not a gallery's manifest: restore it from a copy")
-        body = json.loads(raw)
-        if body["format"] != FORMAT:
-            raise GalleryError(
-                f"{path}: gallery format {body['format']}; this library reads format {FORMAT}: "
-                "open it with the newer pcc_match that wrote it"
+        try:
+            body = json.loads(raw)
+            if body["format"] != FORMAT:
+                raise GalleryError(
+                    f"{path}: gallery format {body['format']}; this library reads format {FORMAT}: "
+                    "open it with the newer pcc_match that wrote it"
+                )
+            segments = tuple(
+                _File(entry["file"], entry["rows"], entry["sha256"], entry["removed"] and _File(**entry["removed"]))
+                for entry in body["segments"]
             )
-        segments = []
-        for entry in body["segments"]:
-            removed = entry["removed"] and _File(**entry["removed"])
-            segments.append(_File(entry["file"], entry["rows"], entry["sha256"], removed))
-        return cls(body["kind"], body["made_by"], body["generation"], body["next_file"], tuple(segments))
+            manifest = cls(body["kind"], body["made_by"], body["generation"], body["next_file"], segments)
+            if not all(_OWN_FILE.fullmatch(name) for name in manifest.files()):
+                raise ValueError("names of files")
+        except (KeyError, TypeError, ValueError) as error:
+            raise GalleryError(f"{path}: not a gallery's manifest ({error}): restore it from a copy") from error
+        return manifest
 
     def files(self) -> set[str]:
         return {entry.file for s in self.segments for entry in (s, s.removed) if entry}
@@ -125,7 +131,10 @@ class Part:
         """For rows counted within the segment."""
         if self.removed is None:
             return np.ones(len(rows), bool)
-        return ~np.isin(rows, self.removed.column("rows"))
+        removed = self.removed.column("rows")  # ascending
+        nearest = np.minimum(np.searchsorted(removed, rows), len(removed) - 1)
+        live: NDArray[np.bool_] = removed[nearest] != rows
+        return live
 
 
 class Store:
@@ -228,7 +237,7 @@ class Store:
         """Live row of each id, or NO_ROW."""
         heap, offsets = ids
         count = len(offsets) - 1
-        if self._indexed or count * max(1, len(self.parts)) > _FEW_LOOKUPS:
+        if self._indexed or count * len(self.parts) * _BISECTION >= self.rows:
             for part in self.parts[self._indexed :]:
                 self._index.add(*part.segment.texts("ids"), part.live(), part.first_row)
                 self._indexed += 1
@@ -287,12 +296,8 @@ class Store:
             self._load()  # what counts is the manifest on disk: take it over, delete what it does not name
             if not isinstance(error, OSError):
                 raise
-            done = (
-                "the change was made but may not outlast a power failure"
-                if self._manifest != old
-                else "nothing changed"
-            )
-            raise GalleryError(f"{self.path}: cannot write: {error.strerror}: {done}") from error
+            what = "nothing changed" if self._manifest == old else "changed, but that may not outlast a power failure"
+            raise GalleryError(f"{self.path}: cannot write: {error.strerror}: {what}") from error
         self._load()
 
     def compact(self, rewrite: Callable[[Rows], Iterable[Content]], *, small_only: bool = False) -> None:
@@ -402,26 +407,20 @@ def _wrong_rows(part: Part, entry: _File, seen: _cpu.IdIndex) -> Iterator[str]:
         return
     try:
         order, first = _cpu.sort_ids(heap, offsets)
-        heap.tobytes().decode()
     except ValueError as error:
-        yield f"the ids are not texts: {error}"
+        yield str(error)
         return
     if not first.all() or (order[1:] < order[:-1]).any():
         yield "the ids are not sorted, or one is there twice"
         return
-    if part.removed is not None:
-        removed = part.removed.column("rows").astype(np.int64)
-        if (
-            entry.removed is None
-            or len(removed) != entry.removed.rows
-            or (np.diff(removed) <= 0).any()
-            or not 0 <= removed[0] <= removed[-1] < entry.rows
-        ):
-            yield "its file of removed rows does not name distinct rows of it"
+    if part.removed is not None and entry.removed is not None:
+        removed = part.removed.column("rows")
+        if len(removed) != entry.removed.rows or (np.diff(removed.astype(np.int64), append=entry.rows) <= 0).any():
+            yield "its file of removed rows does not name rows of it, each once"
             return
     again = np.flatnonzero((seen.find(heap, offsets) != NO_ROW) & (part.is_live(np.arange(entry.rows))))
     for row in again[:10].tolist():
-        yield f"id '{part.segment.text('ids', row).decode()}' is live in an earlier segment, too"
+        yield f"id {part.segment.text('ids', row)!r} is live in an earlier segment, too"
     seen.add(heap, offsets, part.live(), part.first_row)
 
 
