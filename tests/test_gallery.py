@@ -8,6 +8,7 @@ import shutil
 import string
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -183,6 +184,7 @@ def test_columns_that_do_not_fit_are_refused_whole(tmp_path: Path) -> None:
         {"loci": ("TH01", "FGA")},
         {"texts": ("", "6", "99999")},
         {"texts": ("", "6", "6")},
+        {"labels": ("", " AT")},
         {"alleles": sound.alleles * np.array([0, 1], np.uint16)},
         {"ids": Strings.from_list(["a", ""])},
         {"ids": Strings.from_list(["a", "b "])},
@@ -194,6 +196,23 @@ def test_columns_that_do_not_fit_are_refused_whole(tmp_path: Path) -> None:
             gallery.enrol(replace(sound, **wrong))
     assert len(gallery) == 0
     assert DnaGallery.verify(tmp_path / "g") == []
+
+
+@given(st.lists(st.text(max_size=3), min_size=1, max_size=4))
+def test_ids_are_those_that_profiles_may_have(ids: list[str]) -> None:
+    def is_one(id: str) -> bool:
+        try:
+            return person(id).id == id
+        except ProfileError:
+            return False
+
+    given = replace(columns(*(person(f"{k}") for k in range(len(ids)))), ids=Strings.from_list(ids))
+    with tempfile.TemporaryDirectory() as directory, DnaGallery.create(directory) as gallery:
+        if all(map(is_one, ids)):
+            assert gallery.enrol(given).added == len(set(ids)) == len(gallery)
+        else:
+            with pytest.raises(ProfileError, match="id"):
+                gallery.enrol(given)
 
 
 def test_texts_beyond_one_dictionary_stay_in_several_segments(tmp_path: Path) -> None:

@@ -437,6 +437,8 @@ def _unsound(columns: ProfileColumns) -> Iterator[str]:
     for name, words in (("labels", columns.labels), ("texts", columns.texts)):
         if words[:1] != ("",) or len(set(words)) != len(words):
             yield f"{name} must begin with an empty text and have each text once"
+        if not "".join(words).isprintable() or any(word != word.strip() for word in words):
+            yield f"{name} must be of printable characters, without spaces around them"
     heap, offsets = columns.ids.heap, columns.ids.offsets
     if n and ((np.diff(offsets) == 0).any() or ((heap[offsets[1:] - 1] == 32) | (heap[offsets[:-1]] == 32)).any()):
         yield "an id is empty, or has spaces around it"
