@@ -55,10 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def doctor(options: argparse.Namespace) -> int:
     """What this installation runs on, and whether it answers rightly here."""
-    from pcc_match.backends import cuda
+    from pcc_match.backends.device import devices
 
     try:
-        gpus = cuda.devices()
+        gpus = devices()
     except DeviceError as error:
         gpus = [f"none: {error}"]
     level = _cpu.isa()
