@@ -131,8 +131,8 @@ def gallery_verify(options: argparse.Namespace) -> int:
     if options.json:
         _write_lines(options.json, (json.dumps(asdict(problem)) for problem in problems))
     else:
-        print("\n".join(str(problem) for problem in problems) or "every byte is as it was written")
-    return REFUSED if problems else DONE
+        print("\n".join(map(str, problems)) or "every byte is as it was written")
+    return DONE if all(problem.harmless for problem in problems) else REFUSED
 
 
 def gallery_compact(options: argparse.Namespace) -> int:
