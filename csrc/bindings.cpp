@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "compare_dna.h"
+#include "csv_cells.h"
 #include "dna_index.h"
 #include "ids.h"
 #include "isa.h"
@@ -302,6 +303,61 @@ void bind_ids(py::module_& m) {
           py::arg("heap").noconvert(), py::arg("offsets").noconvert(), "uint32 row of each id; 2**32 - 1 = not there.");
 }
 
+// ---- delimiter-separated files
+
+// The vector's memory becomes the array's: nothing is copied.
+template <class T>
+py::array_t<T> as_array(std::vector<T>&& values) {
+  auto* owned = new std::vector<T>(std::move(values));
+  py::capsule owner(owned, [](void* p) { delete static_cast<std::vector<T>*>(p); });
+  return py::array_t<T>(owned->size(), owned->data(), owner);
+}
+
+std::string_view bytes_of(const py::buffer_info& text) {
+  return {static_cast<const char*>(text.ptr), static_cast<size_t>(text.size * text.itemsize)};
+}
+
+// The first record's cells, the bytes and line ends up to the next record; None where there is no whole record.
+py::object csv_record(const py::buffer& data, char delimiter, bool last) {
+  const py::buffer_info info = data.request();
+  pcc::CsvSplitter splitter(bytes_of(info), delimiter, last);
+  if (splitter.next() != pcc::CsvSplitter::Found::record) return py::none();
+  py::list cells;
+  for (std::string_view cell : splitter.cells()) cells.append(py::bytes(cell.data(), cell.size()));
+  return py::make_tuple(cells, splitter.consumed(), splitter.consumed_lines());
+}
+
+py::tuple csv_rows(const py::buffer& data, char delimiter, bool last,
+                   const std::vector<std::pair<int32_t, uint32_t>>& columns, const std::vector<uint32_t>& widths,
+                   size_t max_rows) {
+  const py::buffer_info info = data.request();
+  std::vector<pcc::CsvColumn> places;
+  for (const auto& [table, position] : columns) places.push_back({table, position});
+  pcc::CsvRows rows;
+  {
+    py::gil_scoped_release unlocked;
+    rows = pcc::read_csv_rows(bytes_of(info), delimiter, last, places, widths, max_rows);
+  }
+  const size_t count = rows.cells.size();
+  py::list tables;
+  for (pcc::CsvTable& table : rows.tables)
+    tables.append(py::make_tuple(py::bytes(table.texts.heap), as_array(std::move(table.texts.offsets)),
+                                 as_array(std::move(table.numbers)).reshape({count, size_t{table.width}})));
+  return py::make_tuple(tables, as_array(std::move(rows.begin)), as_array(std::move(rows.end)),
+                        as_array(std::move(rows.line)), as_array(std::move(rows.cells)), rows.consumed, rows.lines,
+                        rows.too_long);
+}
+
+void bind_csv(py::module_& m) {
+  m.def("csv_record", csv_record, py::arg("data"), py::arg("delimiter"), py::arg("last"),
+        "(cells, size, lines) of the first record, with its line end; None where `data` has no whole record.");
+  m.def("csv_rows", csv_rows, py::arg("data"), py::arg("delimiter"), py::arg("last"), py::arg("columns"),
+        py::arg("widths"), py::arg("max_rows"),
+        "Rows of `data`, their cells numbered, as csrc/csv_cells.h describes; a column is (table, position).\n"
+        "Returns tables [(heap, offsets, numbers uint16[rows, width]), ...], and begin, end, line, cells of each row;\n"
+        "consumed, lines, too_long.");
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_cpu, m) {
@@ -314,4 +370,5 @@ PYBIND11_MODULE(_cpu, m) {
   bind_compare(m);
   bind_dna_index(m);
   bind_ids(m);
+  bind_csv(m);
 }

@@ -57,3 +57,22 @@ class DnaIndex:
     def codes(self) -> NDArray[np.uint8]: ...
     @property
     def row_of_slot(self) -> NDArray[np.uint32]: ...
+
+def csv_record(data: bytes | memoryview, delimiter: str, last: bool) -> tuple[list[bytes], int, int] | None: ...
+def csv_rows(
+    data: bytes | memoryview,
+    delimiter: str,
+    last: bool,
+    columns: Sequence[tuple[int, int]],
+    widths: Sequence[int],
+    max_rows: int,
+) -> tuple[
+    list[tuple[bytes, NDArray[np.uint64], NDArray[np.uint16]]],
+    NDArray[np.uint64],
+    NDArray[np.uint64],
+    NDArray[np.uint64],
+    NDArray[np.int32],
+    int,
+    int,
+    bool,
+]: ...

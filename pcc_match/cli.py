@@ -18,7 +18,7 @@ import numpy as np
 
 import pcc_match as pm
 from pcc_match import _cpu
-from pcc_match.dna import tables
+from pcc_match.dna import files
 from pcc_match.dna.loci import LOCI
 from pcc_match.dna.profile import KINDS, SINGLES
 from pcc_match.dna.rule import InclusionRule, refusals
@@ -98,10 +98,10 @@ def gallery_import(options: argparse.Namespace) -> int:
     counts = Counter(added=0, unchanged=0, replaced=0, rejected=0)
     with (
         pm.DnaGallery.open(options.gallery, write=True) as gallery,
-        tables.Rejects(options.file) as rejects,
+        files.Rejects(options.file) as rejects,
         Progress("import", Path(options.file).stat().st_size, "bytes") as progress,
     ):
-        for batch in tables.read_profiles(options.file, kind=options.default_kind, single=options.single):
+        for batch in files.read_columns(options.file, kind=options.default_kind, single=options.single):
             enrolment = gallery.enrol(batch.columns, replace=options.replace)
             counts.update(added=enrolment.added, unchanged=enrolment.unchanged, replaced=enrolment.replaced)
             refused = [*batch.rejects, *(batch.reject(row, "id", reason) for row, _, reason in enrolment.rejected)]
@@ -171,7 +171,8 @@ def _refusals(gallery: pm.DnaGallery, rule: InclusionRule) -> dict[str, int]:
 
 def gallery_export(options: argparse.Namespace) -> int:
     """Writes all profiles to a CSV or JSON file, texts as they were enrolled."""
-    tables.write_profiles(pm.DnaGallery.open(options.gallery).export(), options.file)
+    write = files.write_json if Path(options.file).suffix in (".json", ".jsonl") else files.write_csv
+    write(pm.DnaGallery.open(options.gallery).export(), options.file)
     return DONE
 
 
@@ -183,7 +184,7 @@ def search(options: argparse.Namespace) -> int:
     counts = Counter(probes=0, matches=0, refused=0)
 
     def lines() -> Iterator[str]:
-        for batch in tables.read_profiles(options.probes, kind=options.default_kind, single=options.single):
+        for batch in files.read_columns(options.probes, kind=options.default_kind, single=options.single):
             for line, column, reason, _ in batch.rejects:
                 print(f"pcc-match: {options.probes}: line {line}: {column}: {reason}", file=sys.stderr)
             counts["refused"] += len(batch.rejects)
@@ -241,7 +242,7 @@ def _profile(where: str) -> pm.DnaProfile:
         raise GalleryError(f"{where!r} does not say which profile: write GALLERY:ID or FILE:ID")
     if Path(place).is_dir():
         return pm.DnaGallery.open(place).profile(name)
-    for batch in tables.read_profiles(place):
+    for batch in files.read_columns(place):
         for row, id in enumerate(batch.columns.ids):
             if id == name:
                 return batch.columns.profile(row)

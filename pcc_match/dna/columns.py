@@ -120,7 +120,7 @@ class ProfileColumns:
         loci = tuple(place.name for place in LOCI if place.name in present)
         slots = max((len(texts) for profile in profiles for texts in profile.alleles.values()), default=2)
         alleles = np.zeros((len(profiles), len(loci), max(slots, 2)), dtype=np.uint16)
-        labels, texts = _Numbering(""), _Numbering("", limit=_MOST_TEXTS)
+        labels, texts = Numbering(""), Numbering("", limit=_MOST_TEXTS)
         for row, profile in enumerate(profiles):
             for column, name in enumerate(loci):
                 for slot, text in enumerate(profile.alleles.get(name, ())):
@@ -180,7 +180,7 @@ class ProfileColumns:
     @classmethod
     def concat(cls, parts: Sequence["ProfileColumns"]) -> "ProfileColumns":
         """All rows of all parts, over every locus that one of them has."""
-        labels, texts = _Numbering(""), _Numbering("", limit=_MOST_TEXTS)
+        labels, texts = Numbering(""), Numbering("", limit=_MOST_TEXTS)
         loci = tuple(dict.fromkeys(name for part in parts for name in part.loci))
         slots = max((part.alleles.shape[2] for part in parts), default=2)
         alleles = np.zeros((sum(map(len, parts)), len(loci), slots), dtype=np.uint16)
@@ -207,7 +207,7 @@ class ProfileColumns:
         )
 
 
-class _Numbering(dict[str, int]):
+class Numbering(dict[str, int]):
     """Numbers texts in the order of their first use; iterates over them in that order."""
 
     def __init__(self, first: str, limit: int | None = None) -> None:

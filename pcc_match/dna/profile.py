@@ -14,6 +14,7 @@ from pcc_match.errors import ProfileError
 
 KINDS: Final = ("person", "stain", "missing", "remains")
 SINGLES: Final = ("wildcard", "homozygous")
+LABELS: Final = ("country", "agency", "kit")
 
 
 class Allele(NamedTuple):
@@ -43,17 +44,13 @@ class DnaProfile:
     single: str = "wildcard"  # one of SINGLES
 
     def __post_init__(self) -> None:
-        for name in ("id", "country", "agency", "kit"):
-            text = getattr(self, name)
-            if not isinstance(text, str) or not text.isprintable():
-                raise ProfileError(f"profile {self.id!r}: {name} {text!r} is not a text of printable characters")
-        if not self.id or self.id != self.id.strip():
-            raise ProfileError(f"profile {self.id!r}: the id is empty, or has spaces around it")
         if self.kind not in KINDS:
             raise ProfileError(f"profile {self.id!r}: kind {self.kind!r} is none of {', '.join(KINDS)}")
         if self.single not in SINGLES:
             raise ProfileError(f"profile {self.id!r}: single {self.single!r} is none of {', '.join(SINGLES)}")
         try:
+            for name in ("id", *LABELS):
+                check_text(name, getattr(self, name))
             object.__setattr__(self, "alleles", MappingProxyType(_checked(self.alleles)))
         except ProfileError as error:
             raise ProfileError(f"profile {self.id!r}: {error}") from None
@@ -102,6 +99,14 @@ class DnaProfile:
 
     def __reduce__(self) -> tuple[Any, ...]:  # a mapping proxy does not pickle
         return type(self), (self.id, self.kind, dict(self.alleles), self.country, self.agency, self.kit, self.single)
+
+
+def check_text(name: str, text: object) -> None:
+    """ProfileError unless `text` can be an id (`name` = "id") or one of LABELS, which may be empty."""
+    if not isinstance(text, str) or not text.isprintable() or text != text.strip():
+        raise ProfileError(f"{name} {text!r} is not a text of printable characters without spaces around it")
+    if name == "id" and not text:
+        raise ProfileError("the id is empty")
 
 
 def _checked(alleles: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
