@@ -1,9 +1,12 @@
 """Synthetic DNA databases of any size with their ground truth: see CARD.md for what they model."""
 
+import csv
+import os
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import cache
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -11,11 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcc_match.datasets.frequencies import DATA, MILLION, populations
-from pcc_match.datasets.profiles import Laboratories, kits
+from pcc_match.datasets.profiles import TRUTH, Laboratories, kits
 from pcc_match.dna.columns import ProfileColumns
+from pcc_match.dna.files import write_csv
+from pcc_match.dna.profile import KINDS
+from pcc_match.output import complete_file
 
 VERSION = 1  # of the model: a change of any profile for any seed raises it
 MOST_PROFILES = 1 << 32
+BATCH = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -92,22 +99,98 @@ def synthesize(
     *,
     states: Sequence[State] | None = None,
     model: DnaModel | None = None,
-    batch: int = 1 << 16,
+    batch: int = BATCH,
 ) -> Iterator[tuple[ProfileColumns, NDArray[Any]]]:
     """Profiles 0 to count - 1 of a data set in batches, each with its truth (structured array, dtype TRUTH).
 
     The same count of profiles, seed, states and model give the same bits on every machine and for any batch; a larger
     count only adds profiles. Five states by default (data/states.toml).
     """
-    if not 0 <= count <= MOST_PROFILES:
-        raise ValueError(f"count {count:,} is not 0 to {MOST_PROFILES:,}")
     if batch < 1:
         raise ValueError(f"batch {batch} is less than 1")
-    states = default_states() if states is None else states
+    laboratories = _laboratories(count, seed, default_states() if states is None else states, model or DnaModel())
+    return map(laboratories.make, _numbers(count, batch))
+
+
+def _laboratories(count: int, seed: int, states: Sequence[State], model: DnaModel) -> Laboratories:
+    if not 0 <= count <= MOST_PROFILES:
+        raise ValueError(f"count {count:,} is not 0 to {MOST_PROFILES:,}")
     if len({state.code for state in states}) != len(states) or not 1 <= len(states) <= 255:
         raise ValueError("states are 1 to 255, each with a code of its own")
-    laboratories = Laboratories(seed, states, model or DnaModel())
-    return (
-        laboratories.make(np.arange(start, min(start + batch, count), dtype=np.int64))
-        for start in range(0, count, batch)
-    )
+    return Laboratories(seed, states, model)
+
+
+def _numbers(count: int, batch: int) -> Iterator[NDArray[np.int64]]:
+    return (np.arange(start, min(start + batch, count), dtype=np.int64) for start in range(0, count, batch))
+
+
+def write_dataset(
+    folder: str | os.PathLike[str],
+    count: int,
+    seed: int,
+    *,
+    states: Sequence[State] | None = None,
+    model: DnaModel | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> list[Path]:
+    """Writes `<state>.csv` (wide table of profiles) for each state, truth.csv and CARD.md; returns their paths.
+
+    truth.csv has a row for each profile in the order of the files: id, then the fields of TRUTH. Every file appears when
+    it is complete, the card last. progress(profiles written so far) is called after each batch.
+    """
+    folder = Path(folder)
+    states, model = default_states() if states is None else states, model or DnaModel()
+    laboratories = _laboratories(count, seed, states, model)
+    origin = np.concatenate([np.empty(0, np.uint8), *map(laboratories.states, _numbers(count, BATCH))])
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{state.code}.csv" for state in states]
+    done, written = 0, []
+    with complete_file(folder / "truth.csv") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["id", *TRUTH.names])
+
+        def batches(numbers: NDArray[np.int64]) -> Iterator[ProfileColumns]:
+            nonlocal done
+            for start in range(0, len(numbers), BATCH):
+                columns, truth = laboratories.make(numbers[start : start + BATCH])
+                writer.writerows(_truth_rows(columns, truth, states))
+                yield columns
+                done += len(columns)
+                if progress is not None:
+                    progress(done)
+
+        for place, path in enumerate(paths):
+            written.append(write_csv(batches(np.flatnonzero(origin == place)), path))
+    with complete_file(folder / "CARD.md") as file:
+        file.write(_card(seed, states, model, written))
+    return [*paths, folder / "truth.csv", folder / "CARD.md"]
+
+
+def _truth_rows(
+    columns: ProfileColumns, truth: NDArray[Any], states: Sequence[State]
+) -> Iterator[tuple[str | int, ...]]:
+    values = {name: truth[name].tolist() for name in truth.dtype.names}
+    for name, words in {
+        "state": [state.code for state in states],
+        "kind": KINDS,
+        "relation": ("", "parent-child", "full-sibs"),
+    }.items():
+        values[name] = [words[value] for value in values[name]]
+    return zip(columns.ids, *values.values(), strict=True)
+
+
+def _card(seed: int, states: Sequence[State], model: DnaModel, written: Sequence[int]) -> str:
+    """The card of the model, and of this data set."""
+    lines = [
+        (DATA.parent / "CARD.md").read_text("utf-8"),
+        "## This data set\n",
+        f"{sum(written):,} profiles, seed {seed}, version {VERSION} of the model.\n",
+        "| state | profiles | share | frequencies | kits |",
+        "|---|---|---|---|---|",
+    ]
+    for state, count in zip(states, written, strict=True):
+        used = ", ".join(f"{kit} {share}" for kit, share in state.kits.items())
+        lines.append(f"| {state.code} | {count:,} | {state.share} | {', '.join(state.frequencies)} | {used} |")
+    lines += ["", "| parameter | value |", "|---|---|"]
+    lines += [f"| {field.name} | {getattr(model, field.name)} |" for field in fields(model)]
+    return "\n".join(lines) + "\n"

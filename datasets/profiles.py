@@ -112,11 +112,29 @@ class Laboratories:
         )
         return columns, truth
 
-    def _make_chunk(self, numbers: I64, truth: NDArray[Any], alleles: Texts) -> NDArray[np.uint16]:
-        draws = self._profile.at(numbers)
+    def states(self, numbers: I64) -> NDArray[np.uint8]:
+        """The state that each profile is from: an index into the states."""
+        found = np.empty(len(numbers), dtype=np.uint8)
+        for start in range(0, len(numbers), CHUNK):
+            rows = slice(start, start + CHUNK)
+            _, found[rows], _ = self._origins(numbers[rows])
+        return found
+
+    def _origins(self, numbers: I64) -> tuple[I64, I64, I64]:
+        """Person, state of the profile and community of the person."""
         persons = self._people.persons(numbers)
         state, community = self._people.homes(persons)
-        self._send_abroad(state, np.flatnonzero(persons != numbers), draws)
+        if self._abroad is not None:  # most further profiles of a person are from another state than the person's
+            rows = np.flatnonzero(persons != numbers)
+            draws = self._profile.at(numbers[rows])
+            away = draws.chance(ABROAD, self._model.abroad)
+            rows, word = rows[away], draws.rows(away).word(ABROAD)
+            state[rows] = self._abroad.draw(low(word), self._abroad.offsets(state[rows]))
+        return persons, state, community
+
+    def _make_chunk(self, numbers: I64, truth: NDArray[Any], alleles: Texts) -> NDArray[np.uint16]:
+        draws = self._profile.at(numbers)
+        persons, state, community = self._origins(numbers)
         word = draws.word(WHAT)
         kind = self._kinds.draw(high(word))
         kit = self._kits.draw(low(word), self._kits.offsets(state))
@@ -159,12 +177,6 @@ class Laboratories:
         parts = [part[:, rows] for rows in shares for part in (genotypes.low, genotypes.high)]
         alleles[mixed] = _mixture(np.stack(parts) * in_kit[:, mixed])[:, :, : self._slots]
         return kit
-
-    def _send_abroad(self, state: I64, copies: I64, draws: Draws) -> None:
-        """Most of the further profiles of a person are from another state than the person's."""
-        if self._abroad is not None:
-            copies = copies[draws.rows(copies).chance(ABROAD, self._model.abroad)]
-            state[copies] = self._abroad.draw(low(draws.rows(copies).word(ABROAD)), self._abroad.offsets(state[copies]))
 
     def _contributors(self, numbers: I64, draws: Draws) -> tuple[I64, I64]:
         """The second and third person of mixtures; the third is the second again where there are two only."""

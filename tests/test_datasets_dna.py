@@ -1,5 +1,6 @@
 """Synthetic DNA: the same bits everywhere, near to reality, and a truth that is true."""
 
+import csv
 import hashlib
 from collections import Counter
 from dataclasses import replace
@@ -20,10 +21,12 @@ from pcc_match.datasets import (
     nist1036_populations,
     populations,
     synthesize,
+    write_dataset,
 )
 from pcc_match.datasets.draws import Choice, Draws
 from pcc_match.datasets.profiles import Laboratories
 from pcc_match.dna.columns import ProfileColumns
+from pcc_match.dna.files import read_columns
 from pcc_match.dna.loci import allele_code, locus
 
 # Persons only, typed as they are: nothing but populations at work.
@@ -473,6 +476,46 @@ def test_a_mixture_has_all_alleles_of_its_people_and_no_other():
             assert seen == sorted(seen)
             assert len(seen) == max(len(expected), 2)
     assert checked > 300
+
+
+# ---- files -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_written_data_set_reads_back_as_the_same_profiles(tmp_path):
+    done = []
+    files = write_dataset(tmp_path / "set", 3_000, 53, progress=done.append)
+    assert [path.name for path in files] == ["AT.csv", "BA.csv", "HU.csv", "ME.csv", "SI.csv", "truth.csv", "CARD.md"]
+    assert sorted(files) == sorted((tmp_path / "set").iterdir())
+    assert done == sorted(done)
+    assert done[-1] == 3_000
+    columns, truth = made(3_000, seed=53)
+    order = np.argsort(truth["state"], kind="stable")
+
+    with files[5].open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["id"] for row in rows] == list(columns.ids.take(order))
+    for row, record in zip(rows, truth[order], strict=True):
+        assert [int(row[name]) for name in ("profile", "person", "second", "errors")] == [
+            record[name] for name in ("profile", "person", "second", "errors")
+        ]
+        assert row["state"] == default_states()[record["state"]].code == row["id"][:2]
+        assert row["kind"] == ("person", "stain", "missing", "remains")[record["kind"]]
+        assert row["relation"] == ("", "parent-child", "full-sibs")[record["relation"]]
+
+    read = []
+    for path in files[:5]:
+        for batch, rejects in read_columns(path):
+            assert rejects == []
+            read.append(batch)
+    read = ProfileColumns.concat(read)
+    assert [read.profile(row) for row in range(3_000)] == [columns.profile(row) for row in order.tolist()]
+
+
+def test_the_card_names_source_seed_and_parameters(tmp_path):
+    *_, card = write_dataset(tmp_path, 50, 59, states=[US], model=replace(CLEAN, men=123_456))
+    text = card.read_text("utf-8")
+    for part in ("STRidER", "What it does not model", "seed 59", "50 profiles", "nist-caucasian", "| men | 123456 |"):
+        assert part in text
 
 
 # ---- what is refused -------------------------------------------------------------------------------------------------
