@@ -135,8 +135,8 @@ def write_dataset(
 ) -> list[Path]:
     """Writes `<state>.csv` (wide table of profiles) for each state, truth.csv and CARD.md; returns their paths.
 
-    truth.csv has a row for each profile in the order of the files: id, then the fields of TRUTH. Every file appears when
-    it is complete, the card last. progress(profiles written so far) is called after each batch.
+    truth.csv has a row for each profile, in the order of the files: id, then the fields of TRUTH. Each file appears
+    when it is complete, the card last. progress(profiles written so far) is called after each batch.
     """
     folder = Path(folder)
     states, model = default_states() if states is None else states, model or DnaModel()
