@@ -147,7 +147,7 @@ def write_dataset(
     done, written = 0, []
     with complete_file(folder / "truth.csv") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["id", *TRUTH.names])
+        writer.writerow(["id", *(TRUTH.names or ())])
 
         def batches(numbers: NDArray[np.int64]) -> Iterator[ProfileColumns]:
             nonlocal done
@@ -169,7 +169,7 @@ def write_dataset(
 def _truth_rows(
     columns: ProfileColumns, truth: NDArray[Any], states: Sequence[State]
 ) -> Iterator[tuple[str | int, ...]]:
-    values = {name: truth[name].tolist() for name in truth.dtype.names}
+    values = {name: truth[name].tolist() for name in TRUTH.names or ()}
     for name, words in {
         "state": [state.code for state in states],
         "kind": KINDS,
