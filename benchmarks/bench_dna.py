@@ -89,3 +89,114 @@ def numba_search() -> Callable[..., Any] | None:
         return count
 
     return search  # type: ignore[no-any-return]
+
+
+# ---- what is measured
+
+
+def one_to_many(sizes: list[int], folder: Path) -> list[dict[str, Any]]:
+    """Matcher.search(profile) on a warm matcher, result object included; the kernel alone; the baselines."""
+    rows = []
+    compiled = numba_search()
+    for size in sizes:
+        gallery = filled(folder / f"gallery-{size}", size)
+        matcher = pm.Matcher(gallery, device="cpu", threads=1)
+        probes = [gallery.profile(int(row)) for row in np.linspace(0, gallery.rows - 1, 64, dtype=np.int64)]
+        codes = np.array([probe.codes(COMPARED) for probe in probes])
+        rule = matcher.treaty.dna
+        index = matcher.backend.index
+        columns = NumpyColumns(everything(gallery))
+        genotypes = np.ascontiguousarray(columns.columns.T)
+        found = np.empty(size, np.int64)
+        works: dict[str, Callable[[], Any]] = {
+            "search": lambda matcher=matcher, probes=probes: [matcher.search(probe) for probe in probes],
+            "kernel": lambda index=index, codes=codes, rule=rule: [
+                index.search(codes[k : k + 1], rule.packed()) for k in range(len(codes))
+            ],
+        }
+        few = max(1, min(8, 2_000_000 // size))
+        works["numpy columns"] = lambda columns=columns, codes=codes, few=few: [
+            columns.search(codes[k]) for k in range(few)
+        ]
+        if compiled is not None:
+            wide = codes[..., 0].astype(np.uint16) << 8 | codes[..., 1]
+            works["numba loops"] = lambda genotypes=genotypes, wide=wide, found=found, few=few: [
+                compiled(genotypes, wide[k], found) for k in range(few)
+            ]
+        counts = [len(probes), len(probes), few, few]
+        medians = seconds(*works.values())
+        row = {"profiles": size, "bytes a profile": round(index.bytes / size, 1)}
+        row |= {name: time / count for name, time, count in zip(works, medians, counts, strict=False)}
+        rows.append(row)
+        print(row, flush=True)
+    return rows
+
+
+def batches(gallery: pm.DnaGallery) -> dict[str, Any]:
+    """Comparisons a second of a batch by brute force, on each instruction set."""
+    rates = {}
+    active = _cpu.isa()
+    with pm.Matcher(gallery, device="cpu", threads=1) as matcher:
+        probes = next(gallery.export()).take(np.arange(4096))
+        for level in _cpu.available_isas():
+            _cpu.set_isa(level)
+            (time_taken,) = seconds(lambda: matcher.search(probes), runs=3)
+            rates[level] = len(probes) * len(gallery) / time_taken
+    _cpu.set_isa(active)
+    return rates
+
+
+def all_to_all(gallery: pm.DnaGallery, threads: int) -> dict[str, float]:
+    """Index and rematch of the whole gallery, seconds."""
+    start = time.perf_counter()
+    matcher = pm.Matcher(gallery, device="cpu", threads=threads)
+    opened = time.perf_counter()
+    result = pm.rematch(matcher)
+    return {
+        "profiles": len(gallery),
+        "threads": threads,
+        "matches": len(result),
+        "index": opened - start,
+        "rematch": time.perf_counter() - opened,
+    }
+
+
+def matrix(gallery: pm.DnaGallery) -> dict[str, float]:
+    """Pairs a second of the (match, partial) table, and of numpy on a part of them."""
+    from pcc_match.dna.statistics import match_partial_counts
+
+    columns = next(gallery.export())
+    full = columns.codes[(columns.codes > 1).all(axis=2).sum(axis=1) >= 16][:, :16][:20_000]
+    (time_taken,) = seconds(lambda: match_partial_counts(full, threads=1), runs=3)
+    return {"loci": 16, "profiles": len(full), "pairs a second": len(full) * (len(full) - 1) / 2 / time_taken}
+
+
+def importing(gallery: pm.DnaGallery, folder: Path) -> dict[str, float]:
+    """`pcc-match gallery import` of a wide CSV file with every profile of the gallery."""
+    from pcc_match.dna.files import write_csv
+
+    write_csv(gallery.export(), folder / "profiles.csv")
+    start = time.perf_counter()
+    for arguments in (["create", "imported", "--kind", "dna"], ["import", "imported", "profiles.csv"]):
+        subprocess.run(["pcc-match", "gallery", *arguments], cwd=folder, check=True, capture_output=True)
+    size = (folder / "profiles.csv").stat().st_size
+    return {"profiles": len(gallery), "bytes": size, "seconds": time.perf_counter() - start}
+
+
+def filled(folder: Path, size: int) -> pm.DnaGallery:
+    with pm.DnaGallery.create(folder) as gallery:
+        for columns, _ in datasets.synthesize(size, SEED, batch=1 << 17):
+            gallery.enrol(columns)
+        gallery.compact()
+    return pm.DnaGallery.open(folder)
+
+
+def everything(gallery: pm.DnaGallery) -> np.ndarray:
+    """All codes over COMPARED, uint8 (n, L, 2)."""
+    codes = np.zeros((gallery.rows, len(COMPARED), 2), np.uint8)
+    start = 0
+    for part, columns, _ in gallery.parts(COMPARED):
+        kept = columns >= 0
+        codes[start : start + len(part), columns[kept]] = part[:, kept]
+        start += len(part)
+    return codes

@@ -21,7 +21,7 @@ def complete_file(path: str | Path) -> Iterator[TextIO]:
     path = Path(path)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
     try:
-        with unfinished.open("x", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        with unfinished.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
