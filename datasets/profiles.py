@@ -49,7 +49,7 @@ HIDDEN, HIDDEN_PLACE, HIDDEN_PLACE_TWO, HIDDEN_TWICE = range(11, 15)
 SURVIVAL, REPORTED = 16, 136  # one slot for each locus
 # What a laboratory makes of a locus that lost one of two alleles, in percent.
 LEFT_OUT, AS_WILDCARD, ALONE, OVERLOOKED = range(4)
-_REPORT = Choice([[50, 30, 15, 5]])
+_REPORT = Choice([[75, 13, 8, 4]])
 
 
 @cache

@@ -162,14 +162,14 @@ def test_ten_thousand_profiles_have_the_golden_digest():
     assert digest(*made(10_000, seed=20_240_901)) == GOLDEN
 
 
-GOLDEN = "c0151501852ee2e82a82e0f213dc5bb4b32163c9a3e3648d2619659c6b430711"
+GOLDEN = "71bc6c5929cc3a39d698c8d1caa47e0848c6d01ee2f3942c56a64fe98b163e03"
 
 
 def test_the_seed_matters():
     assert digest(*made(100, seed=1)) != digest(*made(100, seed=2))
 
 
-@pytest.mark.parametrize("batch", [1, 37, 10_000])
+@pytest.mark.parametrize("batch", [1, 1_037, 10_000])
 def test_batches_do_not_matter(batch):
     count = 60 if batch == 1 else 20_000
     assert digest(*made(count, seed=5, batch=batch)) == digest(*made(count, seed=5))
@@ -260,7 +260,7 @@ def test_alleles_of_unrelated_people_follow_the_tables():
 @pytest.mark.parametrize("theta", [0, 30_000])
 def test_heterozygotes_are_as_many_as_theta_says(theta):
     """1 - sum p^2 in a population in equilibrium, less the share theta of it in one divided into communities."""
-    columns, _ = made(40_000, seed=11, states=[US], model=replace(CLEAN, theta=theta, communities=400))
+    columns, _ = made(40_000, seed=11, states=[US], model=replace(CLEAN, theta=theta, communities=100))
     codes = autosomal(columns)
     seen = (codes[:, :, 0] != codes[:, :, 1]).mean(axis=0)
     table = frequencies("nist-caucasian")
