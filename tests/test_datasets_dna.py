@@ -266,7 +266,7 @@ def test_heterozygotes_are_as_many_as_theta_says(theta):
     table = frequencies("nist-caucasian")
     even = np.array([1 - sum((p / 1e6) ** 2 for p in table[name].values()) for name in columns.loci[:-1]])
     assert abs(seen / even - (1 - theta / 1e6)).max() < 0.015
-    assert abs((seen / even).mean() - (1 - theta / 1e6)) < 0.002
+    assert abs((seen / even).mean() - (1 - theta / 1e6)) < 0.004
 
 
 def test_pairs_of_people_match_at_as_many_loci_as_expected():
