@@ -83,8 +83,7 @@ void rank_ids(const std::vector<IdColumn>& columns, uint32_t* ranks) {
   }
   const auto later = [&](const Head& a, const Head& b) {
     if (a.key != b.key) return a.key > b.key;
-    const int by_id = columns[a.column][a.row].compare(columns[b.column][b.row]);
-    return by_id != 0 ? by_id > 0 : a.column > b.column;
+    return columns[a.column][a.row] > columns[b.column][b.row];
   };
   // Moves to the column's next live row; false at its end.
   const auto advance = [&](Head& head, uint32_t row) {
@@ -100,10 +99,14 @@ void rank_ids(const std::vector<IdColumn>& columns, uint32_t* ranks) {
     if (advance(head, 0)) heap.push_back(head);
   }
   std::make_heap(heap.begin(), heap.end(), later);
-  uint32_t rank = 0;
-  while (!heap.empty()) {
+  uint32_t count = 0, rank = 0;
+  for (Head before{}; !heap.empty(); ++count) {
     Head& top = heap.front();
-    out[top.column][top.row] = rank++;
+    const bool same =
+        count && top.key == before.key && columns[top.column][top.row] == columns[before.column][before.row];
+    if (!same) rank = count;
+    out[top.column][top.row] = rank;
+    before = top;
     if (!advance(top, top.row + 1)) {
       std::pop_heap(heap.begin(), heap.end(), later);
       heap.pop_back();

@@ -1,7 +1,7 @@
 """The one order of candidates: every list of this library is sorted by it, on every back end.
 
 A candidate's key is one uint64, `score << 32 | ~rank`: the better score first and, among equal scores, the smaller
-rank. The rank is the position of the reference's own id, bytewise, among all references, so that neither the order of
+rank. The rank is the position of the reference's own id, bytewise, among the ids of all references, so that neither the order of
 enrolment nor the number of shards, threads or devices can change a list.
 """
 
@@ -37,7 +37,7 @@ def dna_keys(hits: NDArray[np.void], ranks: NDArray[np.uint32]) -> NDArray[np.ui
 
 
 def ordered(hits: NDArray[np.void], ranks: NDArray[np.uint32]) -> NDArray[np.void]:
-    """`hits` sorted by probe, then by key, best first."""
+    """`hits` sorted by probe, then by key, best first; an id that two galleries have, in their order."""
     if len(hits) < 2:
         return hits
-    return hits[np.lexsort((~dna_keys(hits, ranks), hits["probe"]))]
+    return hits[np.lexsort((hits["row"], ~dna_keys(hits, ranks), hits["probe"]))]

@@ -100,5 +100,5 @@ def rematch(
     ranks = np.concatenate(ranks_over(galleries))
     turned = ranks[hits["probe"]] > ranks[hits["row"]]
     hits["probe"][turned], hits["row"][turned] = hits["row"][turned], hits["probe"][turned]
-    order = np.lexsort((~dna_keys(hits, ranks), ranks[hits["probe"]]))
+    order = np.lexsort((hits["row"], hits["probe"], ~dna_keys(hits, ranks), ranks[hits["probe"]]))
     return Rematch(hits[order], rule, matchers)

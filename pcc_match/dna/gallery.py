@@ -283,7 +283,7 @@ class DnaGallery:
 
 
 def ranks_over(galleries: Sequence[DnaGallery]) -> list[NDArray[np.uint32]]:
-    """The ranks() of each gallery over all of them: equal ids have neighbouring ranks, the earlier gallery's first."""
+    """The ranks() of each gallery over all of them; equal ids have equal ranks."""
     ranks = stores.rank([part for gallery in galleries for part in gallery._store.parts])
     return np.split(ranks, np.cumsum([gallery.rows for gallery in galleries])[:-1])
 

@@ -349,7 +349,7 @@ class Store:
 def rank(parts: Sequence[Part]) -> NDArray[np.uint32]:
     """Rank of each row's id, bytewise, over all the parts (of one gallery or several), one part after the other.
 
-    Removed rows have NO_ROW; equal ids (of two galleries) have neighbouring ranks, the earlier part first.
+    Removed rows have NO_ROW; equal ids (of two galleries) have equal ranks.
     """
     return _cpu.rank_ids([(*part.segment.texts("ids"), part.live()) for part in parts])
 
