@@ -1,8 +1,8 @@
 """The one order of candidates: every list of this library is sorted by it, on every back end.
 
 A candidate's key is one uint64, `score << 32 | ~rank`: the better score first and, among equal scores, the smaller
-rank. The rank is the position of the reference's own id, bytewise, among the ids of all references, so that neither the order of
-enrolment nor the number of shards, threads or devices can change a list.
+rank. The rank says how many references have an id that is bytewise smaller, so that neither the order of enrolment nor
+the number of shards, threads or devices can change a list.
 """
 
 import numpy as np

@@ -33,8 +33,8 @@ def test_ranks_count_the_live_ids_that_are_smaller(columns):
         parts.append((*pair(ids), live if draw.random() < 0.7 else None))
         alive = live if parts[-1][2] is not None else np.ones(len(ids), np.uint8)
         live_ids.append([id.encode() if kept else None for id, kept in zip(ids, alive, strict=True)])
-    everything = sorted(key for column in live_ids for key in column if key)
-    expected = [everything.index(key) if key else NO_ROW for column in live_ids for key in column]
+    everything = sorted(key for column in live_ids for key in column if key is not None)
+    expected = [everything.index(key) if key is not None else NO_ROW for column in live_ids for key in column]
     assert _cpu.rank_ids(parts).tolist() == expected
 
 
