@@ -51,5 +51,9 @@ bench: .venv/.bench
 gpu-check:
 	$(PYTHON) benchmarks/gpu_check.py
 
+# The CUDA kernels on the CPU under AddressSanitizer and UndefinedBehaviorSanitizer, at more length than in the tests.
+sanitize: .venv/.tools
+	cd tests && $(abspath $(BIN))/python -m kernels_on_host.tape
+
 clean:
 	rm -rf .venv build pcc_match.egg-info pcc_match/_cpu*.so

@@ -1,11 +1,13 @@
 """What can be known of the kernels without a GPU: they compile for every GPU, and their host is strict."""
 
 import re
+import subprocess
 
 import numpy as np
 import pytest
 from cuda.bindings import nvrtc
 from kernels_on_host.host_device import HostDevice, KernelFailure
+from kernels_on_host.tape import SANITIZE, TapingDevice, record_dna, replay_sanitized
 
 from pcc_match.backends import kernels
 from pcc_match.backends.kernels import OPTIONS, kernel_files, kernel_names, kernel_source
@@ -217,3 +219,78 @@ def test_shared_memory_starts_as_garbage(host):
     for _ in range(2):
         host.launch("reads_before_writing", (1, 1), 32, 0, (out,))
         assert set(host.read(out, 32).tolist()) == {0xCDCDCDCD}
+
+
+# ---- Under sanitizers
+
+PLANTED = r"""
+typedef unsigned int u32;
+extern "C" __global__ void keeps_to_its_memory(const u32* in, u32* out) {
+  extern __shared__ u32 few[];
+  few[threadIdx.x] = in[threadIdx.x];
+  __syncthreads();
+  out[threadIdx.x] = few[blockDim.x - 1 - threadIdx.x];
+}
+extern "C" __global__ void reads_past_a_buffer(const u32* in, u32* out) { out[threadIdx.x] = in[threadIdx.x + 1]; }
+extern "C" __global__ void reads_past_shared(const u32* in, u32* out) {
+  extern __shared__ u32 few[];
+  few[threadIdx.x] = in[threadIdx.x];
+  __syncthreads();
+  out[threadIdx.x] = few[threadIdx.x + 1];
+}
+extern "C" __global__ void shifts_too_far(const u32* in, u32* out) { out[threadIdx.x] = 1u << in[threadIdx.x]; }
+"""
+
+
+@pytest.fixture(scope="module")
+def sanitizers(tmp_path_factory):
+    source = tmp_path_factory.mktemp("sanitizers") / "empty.cpp"
+    source.write_text("int main() {}\n")
+    program = source.with_suffix(".out")
+    done = subprocess.run(["g++", *SANITIZE, source, "-o", program], capture_output=True, text=True)
+    if done.returncode or subprocess.run([program]).returncode:
+        pytest.skip(f"this compiler has no AddressSanitizer: {done.stderr}")
+
+
+@pytest.mark.parametrize(
+    ("kernel", "complaint"),
+    [
+        ("keeps_to_its_memory", ""),
+        ("reads_past_a_buffer", "heap-buffer-overflow"),
+        ("reads_past_shared", "use-after-poison"),
+        ("shifts_too_far", "shift exponent 32 is too large"),
+    ],
+)
+@pytest.mark.usefixtures("sanitizers")
+def test_a_planted_fault_is_found_by_the_sanitizers(tmp_path, kernel, complaint):
+    with (tmp_path / "tape").open("wb") as tape:
+        device = TapingDevice(tape, text=PLANTED)
+        buffers = device.empty(32, np.uint32), device.empty(32, np.uint32)
+        device.write(buffers[0], np.arange(1, 33, dtype=np.uint32))
+        device.launch(kernel, (2, 1), 32, 128, buffers)
+    done = replay_sanitized(tmp_path / "tape", PLANTED)
+    assert (done.returncode != 0) == bool(complaint), done.stderr
+    assert complaint in done.stderr
+
+
+@pytest.mark.usefixtures("sanitizers")
+def test_searches_are_clean_under_the_sanitizers(tmp_path):
+    launches = record_dna(tmp_path / "tape", 700, 65)
+    done = replay_sanitized(tmp_path / "tape", kernel_source("dna_search.cu"))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{launches} launches replayed\n"
+
+
+@pytest.mark.usefixtures("sanitizers")
+def test_a_replay_that_differs_from_its_tape_fails(tmp_path):
+    with (tmp_path / "tape").open("wb") as tape:
+        device = TapingDevice(tape, text=PLANTED)
+        buffers = device.empty(32, np.uint32), device.empty(32, np.uint32)
+        device.write(buffers[0], np.arange(32, dtype=np.uint32))
+        device.launch("keeps_to_its_memory", (1, 1), 32, 128, buffers)
+    content = bytearray((tmp_path / "tape").read_bytes())
+    content[-1] ^= 1
+    (tmp_path / "tape").write_bytes(content)
+    done = replay_sanitized(tmp_path / "tape", PLANTED)
+    assert done.returncode == 1
+    assert "keeps_to_its_memory left other results than on the tape" in done.stderr

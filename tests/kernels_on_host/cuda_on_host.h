@@ -225,28 +225,25 @@ inline unsigned char* shared_begin() { return machine().shared + kGuard; }
 
 inline void prepare_shared(size_t bytes) {
   Machine& m = machine();
-#if defined(__SANITIZE_ADDRESS__)
-  __asan_unpoison_memory_region(m.shared, sizeof m.shared);
-#endif
   m.shared_bytes = bytes;
-  std::memset(m.shared, kCanary, sizeof m.shared);
+#if defined(__SANITIZE_ADDRESS__)
+  __asan_poison_memory_region(m.shared, sizeof m.shared);
+  __asan_unpoison_memory_region(shared_begin(), bytes);
+#else
+  std::memset(m.shared, kCanary, kGuard);
+  std::memset(shared_begin() + bytes, kCanary, kGuard);
+#endif
   std::memset(shared_begin(), kGarbage, bytes);
   if (__start_cuda_shared) std::memset(__start_cuda_shared, kGarbage, size_t(__stop_cuda_shared - __start_cuda_shared));
-#if defined(__SANITIZE_ADDRESS__)
-  __asan_poison_memory_region(m.shared, kGuard);
-  __asan_poison_memory_region(shared_begin() + bytes, sizeof m.shared - kGuard - bytes);
-#endif
 }
 
 inline void check_shared() {
+#if !defined(__SANITIZE_ADDRESS__)
   Machine& m = machine();
-#if defined(__SANITIZE_ADDRESS__)
-  __asan_unpoison_memory_region(m.shared, sizeof m.shared);
+  for (const unsigned char* guard : {m.shared, shared_begin() + m.shared_bytes})
+    if (!std::all_of(guard, guard + kGuard, [](unsigned char c) { return c == kCanary; }))
+      m.error = "shared memory outside the launch's " + std::to_string(m.shared_bytes) + " bytes was written";
 #endif
-  const auto is_canary = [](unsigned char c) { return c == kCanary; };
-  if (!std::all_of(m.shared, shared_begin(), is_canary) ||
-      !std::all_of(shared_begin() + m.shared_bytes, m.shared + sizeof m.shared, is_canary))
-    m.error = "shared memory outside the launch's " + std::to_string(m.shared_bytes) + " bytes was written";
 }
 
 inline void run_block(std::mt19937& random) {

@@ -29,17 +29,18 @@ class KernelFailure(AssertionError):
     """A kernel did on the host what it must not do on a GPU."""
 
 
-def host_source(text: str) -> str:
-    """A kernel file's text as C++: the shim, the kernels, and the list of them."""
-    text = re.sub(r"extern __shared__ (\w+) (\w+)\[\];", r"\1* const \2 = cuda_on_host::dynamic_shared<\1>();", text)
+def kernel_list(text: str, macro: str) -> str:
+    """#define macroS(one)  one(first kernel), one(second kernel) ..., for a file appended to the kernels' text."""
+    kernels = ", ".join(f"{macro}({name})" for name in kernel_names(text))
+    return f"#define {macro}S {kernels}\n"
+
+
+def build(text: str, extra: str, macro: str, output: str, flags: Sequence[str]) -> Path:
+    """Compile a kernel file's text as C++, with `extra` behind it, unless that was done before."""
+    shared = r"extern __shared__ (\w+) (\w+)\[\];"
+    text = re.sub(shared, r"\1* const \2 = cuda_on_host::dynamic_shared<\1>();", text)
     assert "extern __shared__" not in text, "write it as `extern __shared__ T name[];` on one line"
-    kernels = ", ".join(f"CUDA_ON_HOST_KERNEL({name})" for name in kernel_names(text))
-    return f'#include "cuda_on_host.h"\n{text}\nstatic const cuda_on_host::Kernel kernels[] = {{{kernels}}};\n'
-
-
-def build(text: str, extra: str, output: str, flags: Sequence[str]) -> Path:
-    """Compile a kernel file's text and `extra` (included after it), unless that was done before."""
-    source = f'{host_source(text)}#include "{extra}"\n'
+    source = f'#include "cuda_on_host.h"\n{text}\n{kernel_list(text, macro)}#include "{extra}"\n'
     command = [os.environ.get("CXX", "g++"), *FLAGS, *flags, f"-I{HERE}"]
     content = source + "".join((HERE / name).read_text() for name in ("cuda_on_host.h", extra)) + " ".join(command)
     path = CACHE / f"{hashlib.sha256(content.encode()).hexdigest()[:20]}{output}"
@@ -108,7 +109,9 @@ class HostDevice:
         self.launches: list[str] = []
         self.seed = seed
         self.live: weakref.WeakSet[Memory] = weakref.WeakSet()
-        library = build(text or kernel_source(file), "launcher.inc", ".so", ["-O1", "-fPIC", "-shared"])
+        library = build(
+            text or kernel_source(file), "launcher.inc", "CUDA_ON_HOST_KERNEL", ".so", ["-O1", "-fPIC", "-shared"]
+        )
         self.call = ctypes.CDLL(str(library)).cuda_on_host_launch
 
     def free_bytes(self) -> int:
