@@ -3,6 +3,7 @@
 Every test takes the driver of backends/cuda.py as it is; only the device under it differs.
 """
 
+import sys
 import threading
 from dataclasses import dataclass
 
@@ -11,12 +12,13 @@ import pytest
 from engine_cases import gallery
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from kernels_on_host.fake_cupy import CudaError, fake_cupy
 from kernels_on_host.host_device import HostDevice
 
 from pcc_match import _cpu
 from pcc_match.backends import cuda
 from pcc_match.backends.cuda import CudaBackend
-from pcc_match.backends.device import CupyDevice
+from pcc_match.backends.device import CupyDevice, devices
 from pcc_match.candidates import HIT
 from pcc_match.dna.rule import DnaRule, MixtureRule, StringencyRule
 from pcc_match.errors import DeviceError
@@ -283,10 +285,52 @@ def test_results_do_not_depend_on_the_order_in_which_the_device_works():
     assert len(results) == 1
 
 
-def test_without_a_gpu_the_error_says_what_to_do():
-    try:
-        device = CupyDevice(99)
-    except DeviceError as e:
-        assert any(advice in str(e) for advice in ("pip install 'pcc_match[gpu]'", "driver", "there is no GPU 99"))  # noqa: PT017
-    else:
-        pytest.fail(f"GPU 99 does not exist, but {device.name} was opened")
+# ---- The GPU as CuPy shows it, on a stand-in for the parts of CuPy that are used
+
+
+def test_searches_through_cupy(monkeypatch):
+    host = HostDevice(memory=1 << 24)
+    monkeypatch.setitem(sys.modules, "cupy", fake_cupy(host))
+    assert devices() == ["cuda:0 Fake GPU (compute capability 9.0)"]
+    codes = gallery(3000, seed=15)
+    backend = CudaBackend([part(codes)], 16)
+    assert backend.description == "cuda:0 Fake GPU"
+    assert np.array_equal(search(backend, codes[:90], TREATY), oracle(codes[:90], codes, TREATY))
+    assert host.launches == ["dna_compile", "dna_filter_shared", "dna_verify"]
+    backend.close()
+    assert host.free_bytes() > (1 << 24) - 2000
+
+
+def test_what_cuda_complains_of_is_a_device_error(monkeypatch):
+    cupy = fake_cupy(HostDevice())
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+
+    def fails(*arguments, **options):
+        raise CudaError("cudaErrorUnknown: unknown error")
+
+    monkeypatch.setattr(cupy, "empty", fails)
+    with pytest.raises(DeviceError, match="the GPU failed while allocating memory: cudaErrorUnknown"):
+        CudaBackend([part(gallery(10))], 16)
+    monkeypatch.setattr(cupy, "RawModule", fails)
+    with pytest.raises(DeviceError, match="the GPU failed while preparing GPU 0: cudaErrorUnknown"):
+        CupyDevice()
+
+
+def test_an_absent_gpu_is_an_error_that_says_what_to_do(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", fake_cupy(HostDevice(), gpus=0))
+    with pytest.raises(DeviceError, match="CuPy finds no GPU; is one hidden by CUDA_VISIBLE_DEVICES"):
+        CupyDevice()
+    cupy = fake_cupy(HostDevice(), gpus=2)
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    with pytest.raises(DeviceError, match="there is no GPU 2: this machine has 2, counted from 0"):
+        CupyDevice(2)
+
+    def no_driver():
+        raise CudaError("cudaErrorInsufficientDriver: too old")
+
+    monkeypatch.setattr(cupy.cuda.runtime, "getDeviceCount", no_driver)
+    with pytest.raises(DeviceError, match=r"cudaErrorInsufficientDriver: too old.*with a driver recent enough"):
+        devices()
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    with pytest.raises(DeviceError, match=r"device 'cuda' needs CuPy .*pip install 'pcc_match\[gpu\]'"):
+        CupyDevice()

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from engine_cases import gallery
-from kernels_on_host.host_device import Buffer, HostDevice, Memory, build
+from kernels_on_host.host_device import HERE, Buffer, HostDevice, Memory, build, kernel_list
 
 from pcc_match.backends import Probes
 from pcc_match.backends.cuda import CudaBackend
@@ -99,16 +99,31 @@ def replay_sanitized(tape: Path, text: str) -> "subprocess.CompletedProcess[str]
     return subprocess.run([program, tape], capture_output=True, text=True, env=environment)
 
 
+def cuda_source(text: str) -> str:
+    """A kernel file's text as a CUDA program that replays a tape on a GPU."""
+    return f'{text}\n{kernel_list(text, "REPLAY_KERNEL")}#include "{HERE / "replay.inc"}"\n'
+
+
 def main() -> int:
     """`make sanitize`: more profiles than the tests take."""
     parser = argparse.ArgumentParser(description="Run the DNA kernels on the host under ASan and UBSan.")
-    parser.add_argument("--profiles", type=int, default=4000)
-    parser.add_argument("--probes", type=int, default=200)
+    parser.add_argument("--profiles", type=int, default=2000)
+    parser.add_argument("--probes", type=int, default=100)
+    parser.add_argument("--keep", type=Path, metavar="TAPE", help="only record, to this file")
+    parser.add_argument(
+        "--cuda-source", type=Path, metavar="FILE.cu", help="only write the program that replays on a GPU"
+    )
     options = parser.parse_args()
+    text = kernel_source("dna_search.cu")
+    if options.cuda_source:
+        options.cuda_source.write_text(cuda_source(text))
+        return 0
     with tempfile.TemporaryDirectory() as folder:
-        tape = Path(folder, "tape")
+        tape = options.keep or Path(folder, "tape")
         print(record_dna(tape, options.profiles, options.probes), "launches recorded", flush=True)
-        done = replay_sanitized(tape, kernel_source("dna_search.cu"))
+        if options.keep:
+            return 0
+        done = replay_sanitized(tape, text)
     print(done.stdout, done.stderr, sep="", end="")
     return done.returncode
 
