@@ -3,7 +3,11 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <array>
+#include <cstring>
+#include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -11,6 +15,7 @@
 #include "compare_dna.h"
 #include "csv_cells.h"
 #include "dna_index.h"
+#include "dna_matrix.h"
 #include "ids.h"
 #include "isa.h"
 
@@ -221,6 +226,50 @@ void bind_dna_index(py::module_& m) {
 template <typename T>
 using Array = py::array_t<T, py::array::c_style>;  // noconvert: another dtype is a TypeError, never a silent copy
 
+// ---- (match, partial) matrix
+
+std::unique_ptr<pcc::DnaMatrix> dna_matrix(const Array<uint8_t>& codes, const std::optional<Array<uint8_t>>& against) {
+  const auto shaped = [&](const Array<uint8_t>& a) {
+    return a.ndim() == 3 && a.shape(1) == codes.shape(1) && a.shape(2) == 2 && a.shape(0) < py::ssize_t{1} << 32;
+  };
+  if (!shaped(codes) || (against && !shaped(*against)))
+    throw std::invalid_argument("allele codes must be uint8 (n, loci, 2), of equally many loci in both arrays");
+  const uint8_t* other = against ? against->data() : nullptr;
+  const size_t others = against ? size_t(against->shape(0)) : 0;
+  py::gil_scoped_release release;
+  return std::make_unique<pcc::DnaMatrix>(codes.data(), size_t(codes.shape(0)), other, others,
+                                          uint32_t(codes.shape(1)));
+}
+
+py::tuple matrix_of_block(const pcc::DnaMatrix& matrix, size_t block, uint32_t at_least) {
+  if (block >= matrix.blocks()) throw py::index_error("block");
+  const py::ssize_t values = py::ssize_t{matrix.loci()} + 1;
+  py::array_t<int64_t> counts({values, values});
+  auto* cells = reinterpret_cast<uint64_t*>(counts.mutable_data());
+  std::vector<pcc::MatchedPair> pairs;
+  {
+    py::gil_scoped_release release;
+    std::fill_n(cells, values * values, 0);
+    matrix.count(block, cells, at_least, pairs);
+  }
+  py::array_t<uint32_t> table({py::ssize_t(pairs.size()), py::ssize_t{4}});
+  static_assert(sizeof(pcc::MatchedPair) == 4 * sizeof(uint32_t));
+  if (!pairs.empty()) std::memcpy(table.mutable_data(), pairs.data(), pairs.size() * sizeof(pcc::MatchedPair));
+  return py::make_tuple(counts, table);
+}
+
+void bind_dna_matrix(py::module_& m) {
+  py::class_<pcc::DnaMatrix>(m, "DnaMatrix",
+                             "Counter of pairs by matching and partially matching loci; keeps `codes` alive.")
+      .def(py::init(&dna_matrix), py::arg("codes").noconvert(), py::arg("against").noconvert().none(true),
+           py::keep_alive<1, 2>(), "uint8 (n, loci, 2) in C order each; against None: the pairs of `codes`.")
+      .def_property_readonly("blocks", &pcc::DnaMatrix::blocks, "Parts of the work.")
+      .def(
+          "count", &matrix_of_block, py::arg("block"), py::arg("at_least"),
+          "(int64 (loci + 1, loci + 1) counts, uint32 (k, 4) pairs with at least so many matching loci, in any order:\n"
+          "row, other row, matching loci, partially matching loci) of one block; from several threads at once, too.");
+}
+
 // ---- ids
 
 pcc::IdColumn id_column(const Array<uint8_t>& heap, const Array<uint64_t>& offsets, const py::object& live) {
@@ -369,6 +418,7 @@ PYBIND11_MODULE(_cpu, m) {
   m.def("available_isas", [] { return pcc::available_isas(); }, "Levels that this CPU and its OS can run, best first.");
   bind_compare(m);
   bind_dna_index(m);
+  bind_dna_matrix(m);
   bind_ids(m);
   bind_csv(m);
 }
