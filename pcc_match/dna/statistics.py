@@ -28,9 +28,10 @@ def match_partial_counts(
     with `against` all pairs of a row of `codes` and a row of `against`. threads: None = one a core.
     ValueError for another shape or dtype.
     """
-    _, loci, _ = _codes(codes).shape
+    profiles = _codes(codes)
+    loci = profiles.shape[1]
     counts = np.zeros((loci + 1, loci + 1), np.int64)
-    for block, _ in _blocks(_codes(codes), against, loci + 1, threads):
+    for block, _ in _blocks(profiles, against, loci + 1, threads):
         counts += block
     return counts
 
@@ -101,8 +102,10 @@ def _blocks(
     from concurrent.futures import ThreadPoolExecutor
 
     others = None if against is None else _codes(against)
-    swapped = others is not None and len(others) > len(codes)  # the larger side is the one that is cut in blocks
-    matrix = _cpu.DnaMatrix(others, codes) if swapped else _cpu.DnaMatrix(codes, others)
+    swapped = False
+    if others is not None and len(others) > len(codes):  # the larger side is the one that is cut in blocks
+        codes, others, swapped = others, codes, True
+    matrix = _cpu.DnaMatrix(codes, others)
     with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
         for counts, pairs in pool.map(lambda block: matrix.count(block, at_least), reversed(range(matrix.blocks))):
             yield counts, pairs[:, [1, 0, 2, 3]] if swapped else pairs
