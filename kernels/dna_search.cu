@@ -10,12 +10,13 @@
 // The buffers of survivors and hits are bounded; their counters count on past the end, so that the host sees what had
 // no room, enlarges the buffer and runs the tile again.
 //
-// What bounds dna_filter_shared: of most profiles, the group's first locus is known to differ before anything is read
-// (the profiles are sorted by it), so a pair costs the next three loci: 6 lines, 0.75 bytes of shared memory (128 bytes
-// a cycle and multiprocessor: 170 pairs a cycle) and 0.2 operations on 32-bit words (64 a cycle: 300 pairs a cycle);
-// where the first locus may be identical, 8 lines, 1 byte. A lane has 128 profiles, a warp 4,096 pairs, and goes on to
-// the next four loci only where a profile is left: one warp in eight, with one lane. Device memory sees 16 bytes of
-// program for each probe and up to 8 blocks, and the lines once a tile.
+// What bounds dna_filter_shared, for a probe and the profiles of a group with one set of loci: of most of them, the
+// first locus is known to differ before anything is read (they are sorted by it), and the next three decide. That is 6
+// lines, 0.75 bytes of shared memory a pair (128 bytes a cycle and multiprocessor: 170 pairs a cycle), and 100
+// instructions of a warp for its 4,096 pairs (4 a cycle: 160 pairs a cycle). Where the first locus may be identical, 8
+// lines. A lane has 128 profiles and goes on alone to the next four loci where one of them is left: in one warp of
+// sixteen after three loci, in one of three after four. Groups of many sets of loci cost 50 lines, 6 bytes a pair.
+// Device memory sees 16 bytes of program for each probe and up to 8 blocks, and the lines once a tile and slice.
 // dna_filter_direct reads its lines from device memory, 0.75 bytes a pair there: better for few probes only.
 #include "compare_dna.h"
 
@@ -316,7 +317,20 @@ __device__ __forceinline__ PccNext pcc_next(const PccFilter& f, pcc_u32 p, bool 
 }
 __device__ __forceinline__ bool pcc_key_differs(const PccItem& item, pcc_u32 key) {
   const pcc_u32 low = key & 0xFF, genotype = low << 8 | key >> 8;
-  return low > kPccWildcard && (genotype < item.first_key || genotype > item.last_key);
+  return (low > kPccWildcard) & (genotype - item.first_key > item.last_key - item.first_key);
+}
+
+// The probes of this thread block: its slice, but for those that come before all slots of the item.
+struct PccRange {
+  pcc_u32 from, to;
+};
+__device__ __forceinline__ PccRange pcc_range(const PccItem& item, pcc_u32 probes, pcc_u32 first_probe_slot) {
+  const pcc_u32 slice = (probes + gridDim.y - 1) / gridDim.y;
+  PccRange range = {blockIdx.y * slice, blockIdx.y * slice + slice};
+  if (range.to > probes) range.to = probes;
+  if (first_probe_slot != kPccNoSlot && item.first_slot >= first_probe_slot + range.from)
+    range.from = item.first_slot - first_probe_slot + 1;
+  return range;
 }
 
 // A warp takes one probe after another, or several at a time where the item has few blocks: four lanes for each block.
@@ -329,23 +343,19 @@ __device__ __forceinline__ void pcc_filter(const PccFilter& f, const uint4* line
   const PccLines<kShared> own_lines = {reinterpret_cast<const unsigned char*>(lines + own),
                                        (kShared ? lanes : kPccBlockLanes) * (pcc_u32)sizeof(uint4), f.group.lines};
 
-  const pcc_u32 slice = (f.probes + gridDim.y - 1) / gridDim.y;
-  pcc_u32 from = blockIdx.y * slice;
-  const pcc_u32 to = from + slice < f.probes ? from + slice : f.probes;
-  const bool triangle = f.first_probe_slot != kPccNoSlot;
-  if (triangle && f.item.first_slot >= f.first_probe_slot + from) from = f.item.first_slot - f.first_probe_slot + 1;
+  const PccRange range = pcc_range(f.item, f.probes, f.first_probe_slot);
   const pcc_u32 step = blockDim.x / 32 * together;
-  pcc_u32 warp_first = from + threadIdx.x / 32 * together, p = warp_first + which;
-  PccNext next = pcc_next(f, p, which < together && p < to);
-  for (; warp_first < to; warp_first += step, p += step) {
+  pcc_u32 warp_first = range.from + threadIdx.x / 32 * together, p = warp_first + which;
+  PccNext next = pcc_next(f, p, which < together && p < range.to);
+  for (; warp_first < range.to; warp_first += step, p += step) {
     const PccNext now = next;
-    next = pcc_next(f, p + step, which < together && p + step < to);
+    next = pcc_next(f, p + step, which < together && p + step < range.to);
     PccPlane left = pcc_plane(0);
     if (now.unit.x != kPccSkip) {
       const bool key_differs = pcc_key_differs(f.item, now.key);
       left = pcc_run<kMisses>(f.group, own_lines, now.unit, f.programs + p, f.probes, key_differs);
-      if (!pcc_none(left))
-        pcc_keep_before(left, first_slot, triangle && f.first_probe_slot + p < end ? f.first_probe_slot + p : end);
+      const pcc_u32 own_slot = f.first_probe_slot == kPccNoSlot ? kPccNoSlot : f.first_probe_slot + p;
+      if (!pcc_none(left)) pcc_keep_before(left, first_slot, own_slot < end ? own_slot : end);
     }
     if (__any_sync(kPccAllLanes, !pcc_none(left))) pcc_append(f, left, p, first_slot);
   }
@@ -360,6 +370,8 @@ extern "C" __global__ void __launch_bounds__(640)
                       PccTask* task, pcc_u64* survivors, pcc_u64 capacity) {
   extern __shared__ uint4 shared_lines[];
   const PccItem item = items[blockIdx.x];
+  const PccRange range = pcc_range(item, probes, first_probe_slot);
+  if (range.from >= range.to) return;
   const PccGroup group = groups[item.group];
   const pcc_u32 block_words = group.lines * kPccBlockLanes, lanes = item.blocks * kPccBlockLanes;
   for (pcc_u32 b = 0; b < item.blocks; ++b) {

@@ -36,6 +36,12 @@ def device(request):
     return HostDevice(shared_bytes=shared_bytes)
 
 
+@pytest.fixture(autouse=True)
+def _slices(monkeypatch):
+    """Few probes are shared out among several thread blocks, as many are."""
+    monkeypatch.setattr(cuda, "SLICE", 40)
+
+
 def part(codes, live=None):
     return codes, np.arange(codes.shape[1], dtype=np.int32), live
 

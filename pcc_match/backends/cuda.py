@@ -30,6 +30,7 @@ EMPTY: Final = 0xFFFFFFFF  # kEmptySlot, kNoPosition
 ITEM_BLOCKS: Final = 8  # a warp's 32 lanes, four a block
 SHARED_THREADS, DIRECT_THREADS, THREADS = 640, 256, 256
 DIRECT_PROBES = 64  # fewer probes than this do not pay for copying an item to shared memory
+SLICE = 1024  # fewer probes than this do not pay for copying an item once more
 TILE = 1 << 16  # most probes that are compiled together
 FIRST_ROOM = 1 << 18  # survivors, until more are found
 FIRST_READ = 512  # hits that are read together with their count
@@ -101,6 +102,7 @@ class CudaBackend:
         self._last_key = np.append(index.first_key[1:], np.uint16(0xFFFF))[: index.blocks]
         self._last_key[self._groups["first_block"] + self._groups["blocks"] - 1] = 0xFFFF
         self._stride = index.codes.shape[1]
+        self._own_places = self._places(np.arange(index.loci))
         budget = self._device.free_bytes() * 9 // 10 if memory is None else memory
         budget -= index.allele_line.nbytes + index.base.nbytes + GROUP.itemsize * len(self._groups)
         self._probe_bytes = budget // 8
@@ -116,7 +118,7 @@ class CudaBackend:
         if isinstance(rule, MixtureRule):
             codes = np.ascontiguousarray(probes.mixtures[:, self._index.order]).reshape(len(probes), -1).view(np.uint8)
         else:
-            codes = self._by_position(probes.codes, np.arange(self._index.loci))
+            codes = self._by_position(probes.codes, self._own_places)
         found = []
         for hits, slots in self._run(codes.__getitem__, len(probes), rule):
             hits["row"] = self._index.row_of_slot[slots]
@@ -147,9 +149,11 @@ class CudaBackend:
         triangle = against is None and new is None
         probe_slots = np.arange(len(row_of_slot)) if triangle else np.flatnonzero(is_probe)
 
+        places = there._places(index.order)
+
         def codes(tile: slice) -> Codes:
             own = index.codes[probe_slots[tile]]
-            return there._by_position(own.reshape(len(own), -1, 2), index.order)
+            return there._by_position(own.reshape(len(own), -1, 2), places)
 
         found = []
         for hits, slots in there._run(codes, len(probe_slots), rule, triangle=triangle, progress=progress):
@@ -206,6 +210,8 @@ class CudaBackend:
         items = self._items(start, stop, np.where(fitting, np.minimum(fitting, ITEM_BLOCKS), ITEM_BLOCKS))
         items["first_line"] += first_line[items["group"]] - first_line[0]
         items["first_slot"] -= chunk.first_slot
+        # Those that take longest first: of groups whose profiles have different loci.
+        items = items[np.argsort(table["any_units"][items["group"]] == 0, kind="stable")]
         shared = (lines[items["group"]] + 1) * items["blocks"] * LINE
         fits = shared <= self._device.shared_bytes
         parts = [(items[fits], int(shared[fits].max(initial=0))), (items[~fits], 0)]
@@ -240,13 +246,18 @@ class CudaBackend:
         items["last_key"] = self._last_key[end - 1]
         return items
 
-    def _by_position(self, codes: Codes, loci: NDArray[Any]) -> Codes:
-        """Codes (n, columns, 2), the first columns for these loci, as the index has its own: its order and stride."""
+    def _places(self, loci: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """(positions, columns): of codes whose columns are these loci, the columns that go to these positions."""
         column = np.full(self._index.loci, -1)
         column[loci] = np.arange(len(loci))
-        wanted = column[self._index.order]
+        columns = column[self._index.order]
+        return np.flatnonzero(columns >= 0), columns[columns >= 0]
+
+    def _by_position(self, codes: Codes, places: tuple[NDArray[np.intp], NDArray[np.intp]]) -> Codes:
+        """Codes (n, columns, 2) as the index has its own, uint8 (n, stride)."""
+        positions, columns = places
         moved = np.zeros((len(codes), self._stride // 2, 2), np.uint8)
-        moved[:, np.flatnonzero(wanted >= 0)] = codes[:, wanted[wanted >= 0]]
+        moved[:, positions] = codes[:, columns]
         return moved.reshape(len(codes), self._stride)
 
     # ---- A tile of probes
@@ -362,10 +373,10 @@ class CudaBackend:
             given = (loaded.lines, items, loaded.groups, codes, stride, programs, probes, own_slot)
             arguments = (*given, np.uint32(misses), answer, survivors, np.uint64(room))
             if shared and count >= DIRECT_PROBES:
-                slices = min(-(-4 * device.multiprocessors // item_count), -(-count // DIRECT_PROBES))
+                slices = min(-(-8 * device.multiprocessors // item_count), -(-count // SLICE))
                 device.launch("dna_filter_shared", (item_count, slices), SHARED_THREADS, shared, arguments)
             else:
-                slices = min(-(-4 * device.multiprocessors // item_count), -(-count // (DIRECT_THREADS // 32)))
+                slices = min(-(-8 * device.multiprocessors // item_count), -(-count // (DIRECT_THREADS // 32)))
                 threads = min(DIRECT_THREADS, 32 * count)
                 device.launch("dna_filter_direct", (item_count, slices), threads, 0, arguments)
 
