@@ -251,10 +251,10 @@ def _profile(where: str) -> pm.DnaProfile:
 
 def rematch(options: argparse.Namespace) -> int:
     """Compares all profiles of a gallery with each other, or with those of another gallery."""
-    paths = [options.gallery, options.against] if options.against else [options.gallery]
-    matchers = [_matcher(options, path) for path in paths]
+    matcher = _matcher(options, options.gallery)
+    against = _matcher(options, options.against) if options.against else None
     with Progress("rematch", 1000, "thousandths") as progress:
-        result = pm.rematch(*matchers, progress=lambda share: progress(round(1000 * share)))
+        result = pm.rematch(matcher, against, progress=lambda share: progress(round(1000 * share)))
     _write_matches(options, result.lines())
     print(f"{len(result):,} matches", file=sys.stderr)
     return DONE
