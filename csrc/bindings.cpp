@@ -6,16 +6,20 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <variant>
 
 #include "compare_dna.h"
 #include "csv_cells.h"
 #include "dna_index.h"
 #include "dna_matrix.h"
+#include "dna_rematch.h"
+#include "dna_search.h"
 #include "ids.h"
 #include "isa.h"
 
@@ -131,96 +135,172 @@ std::unique_ptr<pcc::DnaIndex> dna_index(const std::vector<py::tuple>& parts, ui
   return std::make_unique<pcc::DnaIndex>(pcc::build_dna_index(raw, loci, rare_per_million, threads));
 }
 
-py::array group_table(const pcc::DnaIndex& index, const py::object& owner) {
-  using G = pcc::DnaGroup;
-  py::list names, formats, offsets;
-  const auto field = [&](const char* name, const char* format, size_t offset) {
-    names.append(name);
-    formats.append(format);
-    offsets.append(offset);
-  };
-  field("first_line", "<u8", offsetof(G, first_line));
-  field("first_block", "<u4", offsetof(G, first_block));
-  field("blocks", "<u4", offsetof(G, blocks));
-  field("lines", "<u4", offsetof(G, lines));
-  field("key_position", "<u4", offsetof(G, key_position));
-  field("all", "(4,)<u8", offsetof(G, all));
-  field("any", "(4,)<u8", offsetof(G, any));
-  return py::array(py::dtype(names, formats, offsets, sizeof(G)), {index.groups.size()}, {sizeof(G)},
-                   index.groups.data(), owner);
+// DnaRule, StringencyRule or MixtureRule of pcc_match/dna/rule.py, packed.
+using PackedRule = std::variant<std::array<pcc_u16, 7>, std::array<pcc_u16, 3>, std::array<pcc_u16, 2>>;
+
+pcc::DnaRule dna_rule(const PackedRule& packed) {
+  pcc::DnaRule rule{};
+  if (const auto* r = std::get_if<0>(&packed)) {
+    rule.kind = pcc::DnaRule::kTreaty;
+    rule.treaty = {(*r)[0], (*r)[1], (*r)[2], (*r)[3], (*r)[4], (*r)[5], (*r)[6]};
+  } else if (const auto* r = std::get_if<1>(&packed)) {
+    rule.kind = pcc::DnaRule::kStringency;
+    rule.stringency = {(*r)[0], (*r)[1], (*r)[2]};
+  } else {
+    const auto& m = std::get<2>(packed);
+    rule.kind = pcc::DnaRule::kMixture;
+    rule.mixture = {m[0], m[1]};
+  }
+  return rule;
 }
 
-py::dict dna_probes(const pcc::DnaIndex& index, const Codes& codes) {
-  if (codes.ndim() != 3 || codes.shape(1) != index.loci || codes.shape(2) != 2)
-    throw std::invalid_argument("probes must be uint8[m, " + std::to_string(index.loci) + ", 2]");
-  const pcc::DnaProbes probes = pcc::encode_probes(index, codes.data(), size_t(codes.shape(0)));
-  const py::ssize_t m = codes.shape(0), positions = index.positions;
-  const auto copy = [](auto* data, std::vector<py::ssize_t> shape) {
-    return py::array_t<std::decay_t<decltype(*data)>>(std::move(shape), data);
+// A structured dtype: the fields of T that Python is to see.
+struct Field {
+  const char* name;
+  const char* format;
+  size_t offset;
+};
+
+py::dtype structure(std::initializer_list<Field> fields, size_t size) {
+  py::list names, formats, offsets;
+  for (const Field& field : fields) {
+    names.append(field.name);
+    formats.append(field.format);
+    offsets.append(field.offset);
+  }
+  return py::dtype(names, formats, offsets, static_cast<py::ssize_t>(size));
+}
+
+py::array group_table(const pcc::DnaIndex& index, const py::object& owner) {
+  using G = pcc::DnaGroup;
+  const py::dtype type = structure({{"first_line", "<u8", offsetof(G, first_line)},
+                                    {"first_block", "<u4", offsetof(G, first_block)},
+                                    {"blocks", "<u4", offsetof(G, blocks)},
+                                    {"lines", "<u4", offsetof(G, lines)},
+                                    {"key_position", "<u4", offsetof(G, key_position)},
+                                    {"all", "(4,)<u8", offsetof(G, all)},
+                                    {"any", "(4,)<u8", offsetof(G, any)}},
+                                   sizeof(G));
+  return py::array(type, {index.groups.size()}, {sizeof(G)}, index.groups.data(), owner);
+}
+
+// candidates.HIT. The list's memory becomes the array's.
+py::array hit_array(pcc::HitList&& list) {
+  using H = PccHit;
+  const py::dtype type = structure({{"probe", "<u4", offsetof(H, probe)},
+                                    {"row", "<u4", offsetof(H, row)},
+                                    {"full", "<u2", offsetof(H, full)},
+                                    {"wildcards", "<u2", offsetof(H, wildcards)},
+                                    {"microvariants", "<u2", offsetof(H, microvariants)},
+                                    {"mismatches", "<u2", offsetof(H, mismatches)},
+                                    {"quality", "<u2", offsetof(H, quality)}},
+                                   sizeof(H));
+  auto* owned = new pcc::HitList(std::move(list));
+  py::capsule owner(owned, [](void* p) { delete static_cast<pcc::HitList*>(p); });
+  return py::array(type, {owned->size}, {sizeof(H)}, owned->data, owner);
+}
+
+// Probes as the rule wants them: (m, loci, width) of T, C order.
+template <class T>
+const T* probe_data(const pcc::DnaIndex& index, const py::array& probes, py::ssize_t width) {
+  if (!Array<T>::check_(probes) || probes.ndim() != 3 || probes.shape(1) != index.loci || probes.shape(2) != width)
+    throw py::type_error("probes are uint8[m, " + std::to_string(index.loci) +
+                         ", 2], those of a mixture rule uint64[m, " + std::to_string(index.loci) + ", 4], C order");
+  return static_cast<const T*>(probes.data());
+}
+
+py::array search_dna(const pcc::DnaIndex& index, const py::array& probes, const PackedRule& packed,
+                     uint32_t first_block, uint32_t last_block) {
+  const pcc::DnaRule rule = dna_rule(packed);
+  const bool mixtures = rule.kind == pcc::DnaRule::kMixture;
+  const uint8_t* codes = mixtures ? nullptr : probe_data<uint8_t>(index, probes, 2);
+  const uint64_t* sets = mixtures ? probe_data<uint64_t>(index, probes, 4) : nullptr;
+  const auto search = [&] {
+    py::gil_scoped_release release;
+    return pcc::search_dna(index, rule, codes, sets, size_t(probes.shape(0)), first_block, last_block);
   };
-  py::dict d;
-  d["designated"] = copy(reinterpret_cast<const uint64_t*>(probes.designated.data()), {m, 4});
-  d["possible"] = copy(reinterpret_cast<const uint64_t*>(probes.possible.data()), {m, 4});
-  d["first"] = copy(probes.first.data(), {m, positions});
-  d["second"] = copy(probes.second.data(), {m, positions});
-  d["codes"] = copy(probes.codes.data(), {m, py::ssize_t(index.stride)});
-  return d;
+  return hit_array(search());
+}
+
+std::unique_ptr<pcc::DnaRematch> dna_rematch(const pcc::DnaIndex& here, const pcc::DnaIndex* against,
+                                             const PackedRule& rule, const std::optional<Codes>& new_rows,
+                                             const std::string& ways) {
+  using Ways = pcc::DnaRematch::Ways;
+  const std::map<std::string, Ways> names = {
+      {"cheapest", Ways::kCheapest}, {"joins", Ways::kJoins}, {"bitmaps", Ways::kBitmaps}};
+  const auto way = names.find(ways);
+  if (way == names.end()) throw std::invalid_argument("ways is cheapest, joins or bitmaps");
+  if (new_rows && (new_rows->ndim() != 1 || size_t(new_rows->size()) != here.rows))
+    throw std::invalid_argument("new_rows must be uint8, one a row");
+  const uint8_t* marks = new_rows ? new_rows->data() : nullptr;
+  py::gil_scoped_release release;
+  return std::make_unique<pcc::DnaRematch>(here, against, dna_rule(rule), marks, way->second);
+}
+
+py::array run_rematch(const pcc::DnaRematch& rematch, size_t task) {
+  if (task >= rematch.costs().size()) throw py::index_error("there is no such task");
+  const auto run = [&] {
+    py::gil_scoped_release release;
+    return rematch.run(task);
+  };
+  return hit_array(run());
+}
+
+void bind_dna_rematch(py::module_& m) {
+  py::class_<pcc::DnaRematch>(
+      m, "DnaRematch",
+      "All pairs within `here`, or of `here` and `against`, as independent tasks. new_rows: uint8, one a\n"
+      "row of `here`, only pairs with a marked row. ways: how uniform groups meet, cheapest, joins\n"
+      "where possible, or bitmaps only. See csrc/dna_rematch.h.")
+      .def(py::init(&dna_rematch), py::arg("here"), py::arg("against"), py::arg("rule"),
+           py::arg("new_rows") = py::none(), py::arg("ways") = "cheapest", py::keep_alive<1, 2>(),
+           py::keep_alive<1, 3>())
+      .def_property_readonly(
+          "costs",
+          [](const py::object& owner) {
+            const std::vector<double>& costs = owner.cast<const pcc::DnaRematch&>().costs();
+            return view(costs.data(), {static_cast<py::ssize_t>(costs.size())}, owner);
+          },
+          "float64, of each task: more or less nanoseconds.")
+      .def("run", &run_rematch, py::arg("task"), "The hits of a task; any thread, any order, each once.");
 }
 
 void bind_dna_index(py::module_& m) {
   using I = pcc::DnaIndex;
-  const auto size = [](size_t n) { return static_cast<py::ssize_t>(n); };
-  py::class_<I>(m, "DnaIndex", "Search index of DNA profiles; csrc/dna_index.h describes it and every array here.")
-      .def(py::init(&dna_index), py::arg("parts"), py::arg("loci"), py::kw_only(), py::arg("threads") = 1,
-           py::arg("rare_per_million") = 500,
-           "parts: [(codes uint8[n, columns, 2], columns int32[columns], live uint8[n] or None), ...]; columns give "
-           "the\n"
-           "locus 0..loci-1 of each column, -1 = not compared. Rows are numbered over the parts in order. The parts "
-           "are\n"
-           "read during the call only. ValueError names part, row and locus of codes that are no sorted pair.")
-      .def_readonly("loci", &I::loci)
-      .def_readonly("rows", &I::rows, "All rows, removed ones included.")
-      .def("__len__", [](const I& i) { return i.live; })
-      .def_property_readonly("blocks", &I::blocks)
-      .def_property_readonly("bytes", &I::bytes, "Memory of everything a search reads.")
-      .def_property_readonly("order",
-                             [=](py::object o) {
-                               auto& i = o.cast<const I&>();
-                               return view(i.order.data(), {size(i.order.size())}, o);
-                             })
-      .def_property_readonly("allele_line",
-                             [=](py::object o) {
-                               auto& i = o.cast<const I&>();
-                               return view(i.allele_line.data(), {size(i.positions), 256}, o);
-                             })
-      .def_property_readonly("groups", [](py::object o) { return group_table(o.cast<const I&>(), o); })
-      .def_property_readonly("base",
-                             [=](py::object o) {
-                               auto& i = o.cast<const I&>();
-                               return view(i.base.data(), {size(i.groups.size()), size(i.positions)}, o);
-                             })
-      .def_property_readonly("first_key",
-                             [=](py::object o) {
-                               auto& i = o.cast<const I&>();
-                               return view(i.first_key.data(), {size(i.first_key.size())}, o);
-                             })
-      .def_property_readonly("lines",
-                             [=](py::object o) {
-                               auto& i = o.cast<const I&>();
-                               return view(i.lines.data(), {size(i.lines.size() / pcc::kLineWords), pcc::kLineWords},
-                                           o);
-                             })
-      .def_property_readonly("codes",
-                             [=](py::object o) {
-                               auto& i = o.cast<const I&>();
-                               return view(i.codes.data(), {size(i.slots()), size(i.stride)}, o);
-                             })
-      .def_property_readonly("row_of_slot",
-                             [=](py::object o) {
-                               auto& i = o.cast<const I&>();
-                               return view(i.row_of_slot.data(), {size(i.slots())}, o);
-                             })
-      .def("encode", &dna_probes, py::arg("probes"), "DnaProbes of uint8[m, loci, 2] as a dict of arrays.");
+  py::class_<I> index(m, "DnaIndex", "Search index of DNA profiles; csrc/dna_index.h describes it and each array.");
+  index.def(
+      py::init(&dna_index), py::arg("parts"), py::arg("loci"), py::kw_only(), py::arg("threads") = 1,
+      py::arg("rare_per_million") = 500,
+      "parts: [(codes uint8[n, columns, 2], columns int32[columns], live uint8[n] or None), ...]. columns: the\n"
+      "locus, 0 .. loci-1, of each column, or -1: not compared. Rows are numbered over the parts in order. The\n"
+      "parts are read during the call only. ValueError names part, row and locus of codes that are no sorted pair.");
+  index.def_readonly("loci", &I::loci);
+  index.def_readonly("rows", &I::rows, "All rows, removed ones included.");
+  index.def("__len__", [](const I& i) { return i.live; });
+  index.def_property_readonly("blocks", &I::blocks);
+  index.def_property_readonly("bytes", &I::bytes, "Memory of everything a search reads.");
+  index.def(
+      "search", &search_dna, py::arg("probes"), py::arg("rule"), py::arg("first_block") = 0,
+      py::arg("last_block") = ~0u,
+      "The accepted pairs of probes and profiles in these blocks, candidates.HIT in any order; probe = number of the\n"
+      "probe. rule: a packed DnaRule or StringencyRule, probes uint8[m, loci, 2]; or a packed MixtureRule, probes\n"
+      "uint64[m, loci, 4]. Any number of threads may search one index.");
+
+  const auto array = [&](const char* name, auto get) {
+    index.def_property_readonly(name, [get](const py::object& owner) { return get(owner.cast<const I&>(), owner); });
+  };
+  using O = const py::object&;
+  const auto n = [](size_t size) { return static_cast<py::ssize_t>(size); };
+  array("order", [n](const I& i, O o) { return view(i.order.data(), {n(i.positions)}, o); });
+  array("allele_line", [n](const I& i, O o) { return view(i.allele_line.data(), {n(i.positions), 256}, o); });
+  array("groups", [](const I& i, O o) { return group_table(i, o); });
+  array("base", [n](const I& i, O o) { return view(i.base.data(), {n(i.groups.size()), n(i.positions)}, o); });
+  array("first_key", [n](const I& i, O o) { return view(i.first_key.data(), {n(i.blocks())}, o); });
+  array("lines", [n](const I& i, O o) {
+    return view(i.lines.data(), {n(i.lines.size() / pcc::kLineWords), pcc::kLineWords}, o);
+  });
+  array("codes", [n](const I& i, O o) { return view(i.codes.data(), {n(i.slots()), n(i.stride)}, o); });
+  array("row_of_slot", [n](const I& i, O o) { return view(i.row_of_slot.data(), {n(i.slots())}, o); });
 }
 
 template <typename T>
@@ -419,6 +499,7 @@ PYBIND11_MODULE(_cpu, m) {
   bind_compare(m);
   bind_dna_index(m);
   bind_dna_matrix(m);
+  bind_dna_rematch(m);
   bind_ids(m);
   bind_csv(m);
 }

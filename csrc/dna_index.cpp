@@ -300,7 +300,8 @@ std::vector<Draft> tail_groups(const RowsBySet& sorted, std::vector<uint32_t>& t
     if (!drafts.empty()) {
       Draft& last = drafts.back();
       const LocusSet all = both(last.all, block.all);
-      if (last.to - last.from < kTailBlocks * kBlock && (count(all) >= kTailLoci || (equal(all, last.all) && equal(all, block.all)))) {
+      if (last.to - last.from < kTailBlocks * kBlock &&
+          (count(all) >= kTailLoci || (equal(all, last.all) && equal(all, block.all)))) {
         last = {last.from, block.to, all, either(last.any, block.any)};
         return;
       }
@@ -473,37 +474,6 @@ DnaIndex build_dna_index(const std::vector<DnaPart>& parts, uint32_t loci, uint3
 size_t DnaIndex::bytes() const {
   return lines.bytes() + codes.bytes() + row_of_slot.bytes() + base.size() * sizeof base[0] +
          first_key.size() * sizeof first_key[0] + groups.size() * sizeof groups[0] + allele_line.size();
-}
-
-DnaProbes encode_probes(const DnaIndex& index, const uint8_t* codes, size_t count) {
-  DnaProbes probes;
-  probes.count = count;
-  probes.designated.resize(count);
-  probes.possible.resize(count);
-  probes.first.resize(count * index.positions);
-  probes.second.resize(count * index.positions);
-  probes.codes = Column<uint8_t>(count * index.stride);
-  for (size_t i = 0; i < count; ++i)
-    for (uint32_t p = 0; p < index.positions; ++p) {
-      const uint8_t* locus = codes + (i * index.loci + index.order[p]) * 2;
-      probes.codes[i * index.stride + 2 * p] = locus[0];
-      probes.codes[i * index.stride + 2 * p + 1] = locus[1];
-      if (locus[0] < kDesignated) continue;
-      probes.designated[i].add(p);
-      const uint8_t first = index.allele_line[p * 256 + locus[0]], second = index.allele_line[p * 256 + locus[1]];
-      if (first && second) probes.possible[i].add(p);
-      probes.first[i * index.positions + p] = first;
-      probes.second[i * index.positions + p] = first == second ? 0 : second;
-    }
-  return probes;
-}
-
-DnaProbes slots_as_probes(const DnaIndex& from, const uint32_t* slots, size_t count, const DnaIndex& index) {
-  std::vector<uint8_t> codes(count * index.loci * 2, 0);
-  for (size_t i = 0; i < count; ++i)
-    for (uint32_t p = 0; p < from.positions; ++p)
-      std::memcpy(&codes[(i * index.loci + from.order[p]) * 2], &from.codes[size_t{slots[i]} * from.stride + 2 * p], 2);
-  return encode_probes(index, codes.data(), count);
 }
 
 }  // namespace pcc

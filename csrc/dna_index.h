@@ -115,17 +115,4 @@ struct DnaIndex {
 // `threads` fill the blocks; the index does not depend on their number. Reads `parts` only during the call.
 DnaIndex build_dna_index(const std::vector<DnaPart>& parts, uint32_t loci, uint32_t rare_per_million, unsigned threads);
 
-// Probes in the index's terms; loci outside the index's positions are dropped, they are compared with no profile.
-struct DnaProbes {
-  size_t count = 0;
-  std::vector<LocusSet> designated;  // [count]
-  std::vector<LocusSet> possible;    // [count] designated, and some profile has each allele
-  std::vector<uint8_t> first;        // [count][positions] line of the low allele, relative to base
-  std::vector<uint8_t> second;       // [count][positions] line of the high allele; 0 where it is the same line
-  Column<uint8_t> codes;             // [count][stride] by position
-};
-
-DnaProbes encode_probes(const DnaIndex& index, const uint8_t* codes, size_t count);  // codes: [count][loci][2]
-DnaProbes slots_as_probes(const DnaIndex& from, const uint32_t* slots, size_t count, const DnaIndex& index);
-
 }  // namespace pcc

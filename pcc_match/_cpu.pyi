@@ -57,6 +57,26 @@ class DnaIndex:
     def codes(self) -> NDArray[np.uint8]: ...
     @property
     def row_of_slot(self) -> NDArray[np.uint32]: ...
+    def search(
+        self,
+        probes: NDArray[np.uint8] | NDArray[np.uint64],
+        rule: Sequence[int],
+        first_block: int = 0,
+        last_block: int = 0xFFFFFFFF,
+    ) -> NDArray[np.void]: ...
+
+class DnaRematch:
+    def __init__(
+        self,
+        here: DnaIndex,
+        against: DnaIndex | None,
+        rule: Sequence[int],
+        new_rows: NDArray[np.uint8] | None = None,
+        ways: str = "cheapest",
+    ) -> None: ...
+    @property
+    def costs(self) -> NDArray[np.float64]: ...
+    def run(self, task: int) -> NDArray[np.void]: ...
 
 class DnaMatrix:
     def __init__(self, codes: NDArray[np.uint8], against: NDArray[np.uint8] | None) -> None: ...

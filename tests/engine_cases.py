@@ -1,9 +1,14 @@
 """Galleries for the engine's tests: small, but with everything that profiles have."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
+from pcc_match import _cpu
+
 Codes = NDArray[np.uint8]
+Found = tuple[int, ...]  # probe, row, full, wildcards, micro-variants, mismatches, quality
 
 
 def gallery(n: int, loci: int = 16, seed: int = 0, *, alleles: int = 9) -> Codes:
@@ -33,3 +38,26 @@ def gallery(n: int, loci: int = 16, seed: int = 0, *, alleles: int = 9) -> Codes
     codes[~present] = 0
     codes.sort(axis=2)
     return codes
+
+
+def every_pair(probes: NDArray[Any], codes: Codes, rule: tuple[int, ...]) -> set[Found]:
+    """What a search must find: the compiled rule, one pair after the other."""
+    compare = {7: _cpu.compare_dna, 3: _cpu.compare_stringency, 2: _cpu.compare_mixture}[len(rule)]
+    found: set[Found] = set()
+    for number, probe in enumerate(probes):
+        tallies = compare(probe[None], codes, rule)
+        rows = np.flatnonzero(tallies[:, 4])
+        found.update((number, row, *tally) for row, tally in zip(rows.tolist(), tallies[rows].tolist(), strict=True))
+    return found
+
+
+def as_set(hits: NDArray[np.void]) -> set[Found]:
+    """Hits (candidates.HIT) in the same form; none may come twice."""
+    found = set(hits.tolist())
+    assert len(found) == len(hits)
+    return found
+
+
+def index_of(codes: Codes, live: Codes | None = None, **options: int) -> _cpu.DnaIndex:
+    loci = codes.shape[1]
+    return _cpu.DnaIndex([(codes, np.arange(loci, dtype=np.int32), live)], loci, **options)

@@ -2,16 +2,11 @@
 
 import numpy as np
 import pytest
-from engine_cases import gallery
+from engine_cases import gallery, index_of
 
 from pcc_match import _cpu
 
 EMPTY = 0xFFFFFFFF
-
-
-def index_of(codes, live=None, **options):
-    loci = codes.shape[1]
-    return _cpu.DnaIndex([(codes, np.arange(loci, dtype=np.int32), live)], loci, **options)
 
 
 def bits(line):
@@ -94,7 +89,11 @@ def test_parts_with_other_columns_are_one_gallery():
     whole[900:, back] = codes[900:, back]
     not_compared = np.full((900, 1, 2), 77, np.uint8)
     parts = [
-        (np.ascontiguousarray(np.concatenate([codes[:900, front], not_compared], axis=1)), np.array([*front, -1], np.int32), None),
+        (
+            np.ascontiguousarray(np.concatenate([codes[:900, front], not_compared], axis=1)),
+            np.array([*front, -1], np.int32),
+            None,
+        ),
         (np.ascontiguousarray(codes[900:, back]), back.astype(np.int32), None),
     ]
     check(_cpu.DnaIndex(parts, 9), whole, np.ones(2000, bool))

@@ -189,7 +189,7 @@ def test_removed_profiles_are_not_found(profiles, tmp_path):
 def test_national_rules_run_on_the_same_engine(gallery, profiles, rule):
     found = 0
     with pm.Matcher(gallery, device="cpu") as matcher:
-        for result in matcher.search(profiles):
+        for result in matcher.search(profiles, rule):
             wanted = {}
             for reference in profiles:
                 comparison = pm.compare(result.probe, reference, rule)
