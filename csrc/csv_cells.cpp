@@ -59,7 +59,7 @@ CsvSplitter::Found CsvSplitter::next() {
   if (begin_ == text_.size()) return Found::none;
 
   Found found = split(begin_ >= one_line_until_);
-  if (found == Found::unclosed_quote && begin_ >= one_line_until_) {
+  if ((found == Found::unclosed_quote || found == Found::too_long) && begin_ >= one_line_until_) {
     one_line_until_ = std::min(begin_ + kMaxRecord, text_.size());
     found = split(false);
   }
@@ -90,8 +90,8 @@ CsvSplitter::Found CsvSplitter::split(bool quotes_span_lines) {
       skip_cell(p, stop);
       cells_.emplace_back(cell, p - cell);
     }
-    if (p == stop && !cut && !last_) return Found::none;
-    if (p == stop && cut && (closed || !quotes_span_lines)) return Found::too_long;
+    if (p == stop && cut) return Found::too_long;
+    if (p == stop && !last_) return Found::none;
     end_ = p - text_.data();
     if (!closed) return Found::unclosed_quote;
     if (p == stop || is_line_end(*p)) return Found::record;

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcc_match.dna.columns import ProfileColumns, Strings
-from pcc_match.dna.loci import ABSENT, LOCI, allele_code, locus
+from pcc_match.dna.loci import ABSENT, LOCI, allele_code, is_absent, locus, shortened
 from pcc_match.dna.profile import KINDS, LABELS, SINGLES, check_text
 from pcc_match.errors import ProfileError
 
@@ -118,14 +118,27 @@ class Draft:
     problems: Mapping[int, Problem]  # of profiles that the reader gives up
 
 
+def used(numbers: NDArray[Any], size: int) -> NDArray[np.bool_]:
+    """Which of the numbers 0 .. size - 1 there are."""
+    is_used = np.zeros(size, dtype=bool)
+    is_used[numbers] = True
+    return is_used
+
+
 def place_alleles(
     shape: tuple[int, int, int], profile: NDArray[np.intp], column: NDArray[np.intp], numbers: NDArray[np.uint16]
-) -> tuple[NDArray[np.uint16], NDArray[np.intp]]:
-    """Alleles (n, L, S) from entries, each the S numbers of a locus of a profile; and the entries that come again."""
-    alleles = np.zeros(shape, dtype=np.uint16)
-    _, first = np.unique(profile * shape[1] + column, return_index=True)
-    alleles[profile[first], column[first]] = numbers[first]
-    return alleles, np.setdiff1d(np.arange(len(profile)), first)
+) -> tuple[NDArray[np.uint16], NDArray[np.intp], NDArray[np.intp]]:
+    """Alleles (n, L, S) from entries, each the S numbers of a locus of a profile.
+
+    Also the entry that stands at each profile and locus (n, L), -1 where none does, and those that come again.
+    """
+    entries = np.arange(len(profile))
+    place = profile * shape[1] + column
+    entry = np.full(shape[0] * shape[1], -1, dtype=np.intp)
+    entry[place[::-1]] = entries[::-1]  # the first of several stays
+    alleles = np.zeros((len(entry), shape[2]), dtype=np.uint16)
+    alleles[entry >= 0] = numbers[entry[entry >= 0]]
+    return alleles.reshape(shape), entry.reshape(shape[:2]), np.flatnonzero(entry[place] != entries)
 
 
 def check(draft: Draft, defaults: Mapping[str, str], bytes_read: int) -> Batch:
@@ -138,9 +151,10 @@ def check(draft: Draft, defaults: Mapping[str, str], bytes_read: int) -> Batch:
             if row not in rejects:
                 rejects[row] = draft.records.reject(int(record[row]), column, problem)
 
-    if not all(draft.ids) or not "".join(draft.ids).isprintable():
+    joined = "".join(draft.ids)
+    if not all(draft.ids) or not joined.isprintable() or "NULL" in joined.upper():  # else all of them are good
         every = np.arange(len(draft.ids))
-        reject(_Texts(draft.ids, every, partial(check_text, "id")), every, draft.columns["id"], draft.record)
+        reject(_Texts(draft.ids, every, partial(_label, "id")), every, draft.columns["id"], draft.record)
 
     chosen = {}
     for name, numbers in zip(CHOICES, draft.choices.T, strict=True):
@@ -150,9 +164,9 @@ def check(draft: Draft, defaults: Mapping[str, str], bytes_read: int) -> Batch:
 
     labels = np.zeros(len(draft.label_texts), dtype=bool)  # texts that are a label
     for name, numbers in zip(LABELS, draft.labels.T, strict=True):
-        texts = _Texts(draft.label_texts, numbers, partial(check_text, name))
+        texts = _Texts(draft.label_texts, numbers, partial(_label, name))
         reject(texts, numbers, draft.columns.get(name, name), draft.record)
-        labels |= texts.meaning == 0
+        labels |= texts.meaning > ABSENT
 
     alleles = np.zeros(len(draft.allele_texts), dtype=bool)  # texts that are an allele at some locus
     for column, name in enumerate(draft.loci):
@@ -188,23 +202,28 @@ def check(draft: Draft, defaults: Mapping[str, str], bytes_read: int) -> Batch:
 class _Texts:
     """What each text that `numbers` use means; -1, and the problem, where `meaning` raises a ProfileError."""
 
-    def __init__(self, texts: Sequence[str], numbers: NDArray[Any], meaning: Callable[[str], int | None]) -> None:
-        used = np.zeros(len(texts), dtype=bool)
-        used[numbers] = True
+    def __init__(self, texts: Sequence[str], numbers: NDArray[Any], meaning: Callable[[str], int]) -> None:
         self.meaning = np.full(len(texts), -1, dtype=np.int16)
         self.problems: dict[int, str] = {}
-        for number in np.flatnonzero(used).tolist():
+        for number in np.flatnonzero(used(numbers, len(texts))).tolist():
             try:
-                self.meaning[number] = meaning(texts[number]) or 0
+                self.meaning[number] = meaning(texts[number])
             except ProfileError as error:
                 self.problems[number] = str(error)
 
 
 def _choice(name: str, default: str, text: str) -> int:
-    choice = text.casefold() or default
+    choice = default if is_absent(text) else text.casefold()
     if choice not in CHOICES[name]:
-        raise ProfileError(f"{name} {text!r} is none of {', '.join(CHOICES[name])}")
+        raise ProfileError(f"{name} {shortened(text)} is none of {', '.join(CHOICES[name])}")
     return CHOICES[name].index(choice)
+
+
+def _label(name: str, text: str) -> int:
+    """ABSENT or, for a text that can be an id or label, another number."""
+    text = "" if is_absent(text) else text
+    check_text(name, text)
+    return ABSENT + bool(text)
 
 
 def _kept(keep: NDArray[np.bool_], texts: Sequence[str], numbers: NDArray[Any]) -> tuple[tuple[str, ...], NDArray[Any]]:

@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcc_match.dna.columns import ProfileColumns
-from pcc_match.dna.drafts import CHOICES, Batch, Reject, Source, check
+from pcc_match.dna.drafts import CHOICES, Batch, Draft, Reject, Source, check
+from pcc_match.dna.long_tables import long_drafts
 from pcc_match.dna.objects import read_objects
 from pcc_match.dna.profile import KINDS, LABELS, SINGLES
-from pcc_match.dna.tables import read_table
+from pcc_match.dna.tables import Table, wide_drafts
 from pcc_match.errors import ProfileError
 from pcc_match.output import complete_file
 
@@ -46,9 +47,15 @@ def read_columns(
             raise ProfileError(f"{name} {value!r} is none of {', '.join(CHOICES[name])}")
     with open(source, "rb") if isinstance(source, str | Path) else nullcontext(source) as file:
         text = Source(file, str(getattr(file, "name", "the file")))
-        read = read_objects if text.start.lstrip()[:1] in (b"{", b"[") else read_table
-        for draft in read(text, ignore, batch_rows):
+        for draft in _drafts(text, ignore, batch_rows):
             yield check(draft, defaults, text.bytes_read)
+
+
+def _drafts(source: Source, ignore: Collection[str], batch_rows: int) -> Iterator[Draft]:
+    if source.start.lstrip()[:1] in (b"{", b"["):
+        return read_objects(source, ignore, batch_rows)
+    table = Table(source, ignore)
+    return long_drafts(table, batch_rows) if table.is_long else wide_drafts(table, batch_rows)
 
 
 def write_csv(batches: Iterable[ProfileColumns], path: str | Path) -> int:

@@ -53,22 +53,32 @@ LOCI: Final = _read_catalogue()
 _BY_KEY: Final = {_key(name): locus for locus in LOCI for name in (locus.name, *locus.aliases)}
 
 
+def known_locus(name: str) -> Locus | None:
+    """The locus of that name or alias, if there is one; case, spaces, `_`, `-` and `/` do not count."""
+    return _BY_KEY.get(_key(name))
+
+
 def locus(name: str) -> Locus:
-    """The locus of that name or alias; case, spaces, `_`, `-` and `/` do not count. ProfileError for an unknown one."""
-    found = _BY_KEY.get(_key(name))
+    """The locus as known_locus finds it; ProfileError, with a name that may be meant, where there is none."""
+    found = known_locus(name)
     if found is not None:
         return found
     from difflib import get_close_matches
 
     near = [_BY_KEY[key].name for key in get_close_matches(_key(name)[:40], _BY_KEY, n=1)]
     hint = f"did you mean {near[0]}?" if near else "a new locus is a line in pcc_match/dna/loci.toml"
-    raise ProfileError(f"unknown locus {_shortened(name)}: {hint}")
+    raise ProfileError(f"unknown locus {shortened(name)}: {hint}")
 
 
 # What a spreadsheet or a typist may have meant as a number. Whatever else is written is a remark such as na, ol or <8.
 _NUMBER_LIKE = re.compile(r"[+\-\u2212]?[.,]*\d[\d.,]*(?:[eE][+\-]?\d+)?")
 _ALLELE = re.compile(r"0*([0-9]{1,3})(?:[.,]([0-9]))?")
 _NOT_DESIGNATED = {(0, 0), (1, 0), (99, 0)}  # numbers that mean "any allele": annex chapter 1, 1.1
+
+
+def is_absent(text: str) -> bool:
+    """Whether a text says that there is no value; it has no spaces around it."""
+    return text == "" or text.upper() == "NULL"
 
 
 def allele_code(locus: Locus, text: str) -> int:
@@ -79,7 +89,7 @@ def allele_code(locus: Locus, text: str) -> int:
     number cannot be an allele of the locus or the text cannot be kept.
     """
     text = text.strip()
-    if text == "" or text.upper() == "NULL":
+    if is_absent(text):
         return ABSENT
     if len(text) > LONGEST_TEXT or not text.isprintable():
         raise _wrong(locus, text, f"is not a text of up to {LONGEST_TEXT} printable characters")
@@ -104,8 +114,9 @@ def allele_code(locus: Locus, text: str) -> int:
 
 
 def _wrong(locus: Locus, text: str, reason: str) -> ProfileError:
-    return ProfileError(f"{locus.name}: allele {_shortened(text)} {reason}")
+    return ProfileError(f"{locus.name}: allele {shortened(text)} {reason}")
 
 
-def _shortened(text: str) -> str:
+def shortened(text: str) -> str:
+    """A text in quotes for a message."""
     return repr(text if len(text) <= 40 else text[:37] + "...")

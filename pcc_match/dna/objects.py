@@ -11,7 +11,7 @@ import json
 import logging
 import re
 from collections.abc import Collection, Iterator
-from itertools import chain, repeat
+from itertools import chain, compress, islice
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -30,12 +30,16 @@ from pcc_match.dna.drafts import (
     Records,
     Source,
     place_alleles,
+    used,
 )
-from pcc_match.dna.loci import LOCI, locus
+from pcc_match.dna.loci import LOCI, known_locus, shortened
 from pcc_match.dna.profile import LABELS
 from pcc_match.errors import ProfileError
 
 _FIELDS: Final = ("id", *CHOICES, *LABELS)
+_KEYS: Final = {*_FIELDS, "alleles"}
+_TOO_LONG: Final = "a profile of more than 1 MiB: this is no file of profiles"
+_MOST_TOLD: Final = 20  # keys left out
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
 _log = logging.getLogger(__name__)
 
@@ -66,17 +70,17 @@ def read_objects(source: Source, ignore: Collection[str], batch_rows: int) -> It
     A line that is not JSON is a profile left out; in an array nothing can be read behind such a place, so there it is a
     ProfileError, with file and line.
     """
-    left_out: dict[str, None] = {}
+    left_out: dict[str, None] = {}  # keys
     batch = _Batch(ignore, left_out)
     for found in _array(source) if source.start.lstrip().startswith(b"[") else _lines(source):
-        batch.add(found)
-        if len(batch.found) == batch_rows or batch.is_full:
-            yield from batch.drafts(0, len(batch.found))
+        if len(batch.found) == batch_rows or not batch.add(found):
+            yield batch.draft()
             batch = _Batch(ignore, left_out)
+            batch.add(found)
     if batch.found:
-        yield from batch.drafts(0, len(batch.found))
+        yield batch.draft()
     if left_out:
-        _log.warning("%s: keys left out: %s", source.name, ", ".join(left_out))
+        _log.warning("%s: keys left out: %s", source.name, ", ".join(map(shortened, islice(left_out, _MOST_TOLD))))
 
 
 # ---- Text to values ----
@@ -94,15 +98,21 @@ def _lines(source: Source) -> Iterator[_Found]:
     rest, line = "", 1
     for piece in chain(_pieces(source), ["\n"]):
         *texts, rest = (rest + piece).split("\n")
-        for text in map(str.strip, texts):
-            if text:
-                try:
-                    yield _Found(line, text, _DECODER.decode(text))
-                except (ValueError, RecursionError) as error:
-                    yield _Found(line, text, ProfileError(_reason(error)))
+        for text in texts:
+            if text := text.strip():
+                yield _decoded(source, line, text)
             line += 1
         if len(rest) > MAX_RECORD:
-            raise source.error(line, "a line of more than 1 MiB: this is no file of profiles")
+            raise source.error(line, _TOO_LONG)
+
+
+def _decoded(source: Source, line: int, text: str) -> _Found:
+    if len(text) > MAX_RECORD:
+        raise source.error(line, _TOO_LONG)
+    try:
+        return _Found(line, text, _DECODER.decode(text))
+    except (ValueError, RecursionError) as error:
+        return _Found(line, text, ProfileError(_reason(error)))
 
 
 def _array(source: Source) -> Iterator[_Found]:
@@ -121,6 +131,8 @@ def _array(source: Source) -> Iterator[_Found]:
             end, reason = len(text), _reason(error)
         if text.startswith((",", "]"), end):
             line += text.count("\n", at, start)
+            if end - start > MAX_RECORD:
+                raise source.error(line, _TOO_LONG)
             yield _Found(line, text[start:end].rstrip(), value)
             line += text.count("\n", start, end)
             at = end + text.startswith(",", end)
@@ -146,13 +158,14 @@ def _reason(error: ValueError | RecursionError) -> str:
 
 
 class _Batch:
-    """Profiles found, their texts numbered."""
+    """Profiles, their texts numbered."""
 
     def __init__(self, ignore: Collection[str], left_out: dict[str, None]) -> None:
         self.ignore = ignore
         self.left_out = left_out
-        self.found: list[_Found] = []
+        self.found: list[tuple[int, str]] = []  # line and text
         self.size = 0  # characters
+        self.slots = 2
         self.problems: dict[int, Problem] = {}
         self.ids: list[str] = []
         self.choices: list[list[int]] = []
@@ -162,109 +175,117 @@ class _Batch:
         self.typings: dict[tuple[str, ...], int] = {}
         self.typing_place: list[int] = []  # of each: its locus's place in LOCI
         self.typing_alleles: list[list[int]] = []
-        self.entry_profile: list[int] = []  # of each typing of each profile
-        self.entry_typing: list[int] = []
+        self.typings_of: list[list[int]] = []  # of each profile
+
+    def add(self, found: _Found) -> bool:
+        """Adds a profile; False, and nothing is added, where the batch is full."""
+        known = len(self.typings)
+        fields, typings, problem = self._read(found.value)
+        slots = max([self.slots, *map(len, self.typing_alleles[known:])])
+        if self.is_full or (self.found and (len(self.found) + 1) * len(LOCI) * slots > MAX_ALLELES):
+            del self.typing_place[known:], self.typing_alleles[known:]
+            return False
+        if problem:
+            self.problems[len(self.found)] = problem
+        self.slots = slots
+        self.found.append((found.line, found.text))
+        self.size += len(found.text)
+        self.ids.append(fields["id"])
+        self.choices.append([self.choice_texts[fields[name]] for name in CHOICES])
+        self.labels.append([self.label_texts[fields[name]] for name in LABELS])
+        self.typings_of.append(typings)
+        return True
 
     @property
     def is_full(self) -> bool:
         return self.size >= drafts.PIECE or len(self.allele_texts) > MAX_TEXTS - len(LOCI) * MAX_SLOTS
 
-    def add(self, found: _Found) -> None:
-        row = len(self.found)
+    def _read(self, value: Any) -> tuple[dict[str, str], list[int], Problem | None]:
         fields = dict.fromkeys(_FIELDS, "")
         key = ""
         try:
-            profile = _as_object(found.value)
+            profile = _as_object("a profile", value)
             for key in _FIELDS:
-                fields[key] = _as_text(profile.pop(key, None))
+                fields[key] = _as_text(key, profile.get(key))
             key = "alleles"
-            alleles = _as_object(profile.pop(key, None))
-            wanted = [name for name in alleles if name not in self.ignore]
-            if len(wanted) > len(LOCI):
-                raise ProfileError(f"{len(wanted)} loci are more than there are")
-            for name in wanted:
-                self.entry_typing.append(self._typing(name, alleles[name]))
-                self.entry_profile.append(row)
-            if len(self.left_out) < 20:
-                self.left_out |= dict.fromkeys(name for name in profile if name not in self.ignore)
+            alleles = _as_object(key, profile.get(key))
+            if self.ignore:
+                alleles = {name: texts for name, texts in alleles.items() if name not in self.ignore}
+            if len(alleles) > len(LOCI):
+                raise ProfileError(f"{len(alleles)} loci are more than there are")
+            typings = [self._typing(name, texts) for name, texts in alleles.items()]
         except ProfileError as error:
-            self.problems[row] = Problem(row, key, str(error))
-        self.found.append(found)
-        self.size += len(found.text)
-        self.ids.append(fields["id"])
-        self.choices.append([self.choice_texts[fields[name]] for name in CHOICES])
-        self.labels.append([self.label_texts[fields[name]] for name in LABELS])
+            return fields, [], Problem(len(self.found), key, str(error))
+        if not profile.keys() <= _KEYS and len(self.left_out) < _MOST_TOLD:
+            self.left_out |= {key: None for key in profile if key not in _KEYS and key not in self.ignore}
+        return fields, typings, None
 
     def _typing(self, name: str, alleles: Any) -> int:
-        where = locus(name)
-        if not isinstance(alleles, list):
-            raise ProfileError(f'{where.name}: there must be a list of alleles, such as ["6", "9.3"]')
-        if not all(map(isinstance, alleles, repeat(str))):
-            alleles = [_as_text(allele) for allele in alleles]
-        number = self.typings.get((where.name, *alleles))
+        """The number of a locus with these alleles."""
+        try:
+            number = self.typings.get((name, *alleles)) if isinstance(alleles, list) else None
+        except TypeError:  # there is a list or an object among them
+            number = None
         if number is None:
-            if len(alleles) > MAX_SLOTS:
-                raise ProfileError(f"{where.name}: {len(alleles)} alleles are more than {MAX_SLOTS}")
-            number = self.typings[where.name, *alleles] = len(self.typings)
+            where = known_locus(name)
+            if where is None:
+                raise ProfileError(f"unknown locus {shortened(name)}")
+            if not isinstance(alleles, list) or len(alleles) > MAX_SLOTS:
+                raise ProfileError(f"{where.name} must have a list of up to {MAX_SLOTS} texts")
+            texts = [_as_text(f"{where.name}: an allele", allele) for allele in alleles]
+            number = self.typings[name, *alleles] = len(self.typings)
             self.typing_place.append(PLACE_OF[where.name])
-            self.typing_alleles.append([self.allele_texts[allele.strip()] for allele in alleles])
+            self.typing_alleles.append([self.allele_texts[text] for text in texts])
         return number
 
-    def drafts(self, begin: int, end: int) -> Iterator[Draft]:
-        """Profiles begin .. end - 1; in parts where a few of very many alleles would make their table too large."""
-        entries = slice(*np.searchsorted(self.entry_profile, [begin, end]).tolist())
-        profile = np.array(self.entry_profile[entries], dtype=np.intp) - begin
-        typings, typing = np.unique(np.array(self.entry_typing[entries], dtype=np.intp), return_inverse=True)
-        places, column = np.unique(np.array(self.typing_place, dtype=np.intp)[typings], return_inverse=True)
-        alleles = [self.typing_alleles[number] for number in typings.tolist()]
-        shape = (end - begin, len(places), max([2, *map(len, alleles)]))
-        if end - begin > 1 and max(shape[0] * shape[1], len(alleles)) * shape[2] > MAX_ALLELES:
-            middle = (begin + end) // 2
-            yield from self.drafts(begin, middle)
-            yield from self.drafts(middle, end)
-            return
-
-        loci = tuple(LOCI[place].name for place in places.tolist())
-        numbers = np.zeros((len(alleles), shape[2]), dtype=np.uint16)
-        for row, texts in enumerate(alleles):
-            numbers[row, : len(texts)] = texts
-        placed, again = place_alleles(shape, profile, column[typing], numbers[typing])
-        problems = {row - begin: problem for row, problem in self.problems.items() if begin <= row < end}
+    def draft(self) -> Draft:
+        count = len(self.found)
+        profile = np.repeat(np.arange(count), [len(typings) for typings in self.typings_of])
+        typing = np.fromiter(chain.from_iterable(self.typings_of), dtype=np.intp)
+        places = np.array(self.typing_place, dtype=np.intp)
+        typed = used(places, len(LOCI))
+        loci = tuple(where.name for where in compress(LOCI, typed.tolist()))
+        numbers = np.zeros((len(places), self.slots), dtype=np.uint16)
+        for row, alleles in zip(numbers, self.typing_alleles, strict=True):
+            row[: len(alleles)] = alleles
+        column = (np.cumsum(typed) - 1)[places]
+        shape = (count, len(loci), self.slots)
+        placed, _, again = place_alleles(shape, profile, column[typing], numbers[typing])
         for entry in again.tolist():
-            row, name = int(profile[entry]), loci[column[typing[entry]]]
-            problems.setdefault(row, Problem(row + begin, "alleles", f"{name} is given twice"))
-        record = np.arange(begin, end)
-        yield Draft(
-            ids=self.ids[begin:end],
-            choices=np.array(self.choices[begin:end], dtype=np.intp).reshape(-1, len(CHOICES)),
-            choice_texts=tuple(self.choice_texts),
-            labels=np.array(self.labels[begin:end], dtype=np.intp).reshape(-1, len(LABELS)),
-            label_texts=tuple(self.label_texts),
+            index, name = int(profile[entry]), loci[column[typing[entry]]]
+            self.problems.setdefault(index, Problem(index, "alleles", f"{name} is given twice"))
+        record = np.arange(count)
+        return Draft(
+            ids=self.ids,
+            choices=np.array(self.choices),
+            choice_texts=list(self.choice_texts),
+            labels=np.array(self.labels),
+            label_texts=list(self.label_texts),
             loci=loci,
             alleles=placed,
-            allele_texts=tuple(self.allele_texts),
+            allele_texts=list(self.allele_texts),
             columns={name: name for name in _FIELDS},
-            allele_column=lambda column, slot: "alleles",
-            records=Records(np.array([found.line for found in self.found]), lambda row: self.found[row].text),
+            allele_column=lambda locus, slot: "alleles",
+            records=Records(np.array([line for line, _ in self.found]), lambda row: self.found[row][1]),
             record=record,
             allele_record=np.broadcast_to(record[:, np.newaxis], shape[:2]),
-            problems=problems,
+            problems=self.problems,
         )
 
 
-def _as_object(value: Any) -> dict[str, Any]:
+def _as_object(what: str, value: Any) -> dict[str, Any]:
     if isinstance(value, ProfileError):
         raise value
     if isinstance(value, _Repeated):
-        raise ProfileError("a key of the object is given twice")
+        raise ProfileError(f"{what} has a key twice")
     if not isinstance(value, dict):
-        raise ProfileError("there must be a JSON object")
+        raise ProfileError(f"{what} must be a JSON object")
     return value
 
 
-def _as_text(value: Any) -> str:
+def _as_text(what: str, value: Any) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise ProfileError("there must be a text")
+        raise ProfileError(f"{what} must be a text")
     return value.strip()

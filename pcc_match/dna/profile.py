@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pcc_match.dna.loci import ABSENT, WILDCARD, Locus, allele_code, locus
+from pcc_match.dna.loci import ABSENT, WILDCARD, Locus, allele_code, locus, shortened
 from pcc_match.errors import ProfileError
 
 KINDS: Final = ("person", "stain", "missing", "remains")
@@ -104,7 +104,8 @@ class DnaProfile:
 def check_text(name: str, text: object) -> None:
     """ProfileError unless `text` can be an id (`name` = "id") or one of LABELS, which may be empty."""
     if not isinstance(text, str) or not text.isprintable() or text != text.strip():
-        raise ProfileError(f"{name} {text!r} is not a text of printable characters without spaces around it")
+        shown = shortened(text) if isinstance(text, str) else repr(text)
+        raise ProfileError(f"{name} {shown} is not a text of printable characters without spaces around it")
     if name == "id" and not text:
         raise ProfileError("the id is empty")
 
