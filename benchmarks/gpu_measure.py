@@ -135,7 +135,7 @@ def rules() -> Iterator[tuple[str, Rule]]:
 
 def parity(device: Any, host: bool) -> dict[str, Any]:
     """Raises AssertionError where the CPU and the device differ; else how much was compared."""
-    n, m, pairwise = (3000, 100, 3) if host else (100_000, 1000, 20)
+    n, m, pairwise = (2000, 100, 3) if host else (100_000, 1000, 20)
     parts = parts_of(n)
     codes = whole_codes(parts)
     probes = np.concatenate([codes[:: n // m][: m // 2], whole_codes(parts_of(m // 2, SEED + 1))])
@@ -181,7 +181,9 @@ def parity(device: Any, host: bool) -> dict[str, Any]:
     )
     two = (in_order(here.rematch(that, rule)) for here, that in zip((cpu, gpu), there, strict=True))
     same("one gallery with another", n * (n // 2), *two)
-    chunked = CudaBackend(parts, len(COMPARED), device=device, memory=_cpu.DnaIndex(parts, len(COMPARED)).bytes // 2)
+    chunked = CudaBackend(
+        parts, len(COMPARED), device=device, memory=_cpu.DnaIndex(parts, len(COMPARED)).bytes * 2 // 3
+    )
     same("all with all, streamed", n * (n - 1) // 2, expected, unordered(chunked.rematch(None, rule)))
     return done
 
@@ -226,7 +228,7 @@ def throughput(device: Any, host: bool, seconds: float) -> dict[str, Any]:
         print(f"   copy within device memory: {result['copy_bytes_per_second'] / 1e12:.2f} TB/s", flush=True)
     sizes = (500, 2000) if host else (10_000, 100_000, 1_000_000, 10_000_000)
     for n in sizes:
-        left, needed = end - time.perf_counter(), 12e-6 * n
+        left, needed = end - time.perf_counter(), 9e-6 * n
         if left < needed:
             print(f"   {n:,} profiles: left out, {left:.0f} s are left and about {needed:.0f} s would be needed")
             result["galleries"].append({"profiles": n, "left_out": "out of time"})
@@ -272,11 +274,11 @@ def gallery_pace(device: Any, clock: Clock, rule: Rule, n: int, host: bool) -> d
     print(f"   {n:,} profiles, one probe: {single['seconds'] * 1e6:,.0f} us", flush=True)
 
     whole: dict[str, Any] = {}
-    hits = backend.rematch(None, rule)  # grows the buffers
-    with kernels(clock, whole):
-        start = time.perf_counter()
-        backend.rematch(None, rule)
-        whole["seconds"] = time.perf_counter() - start
+    for _ in range(2 if n <= 1_000_000 else 1):  # the first run grows the buffers
+        with kernels(clock, whole):
+            start = time.perf_counter()
+            hits = backend.rematch(None, rule)
+            whole["seconds"] = time.perf_counter() - start
     whole["matches"] = len(hits)
     whole["pairs_per_second"] = n * (n - 1) / 2 / whole["seconds"]
     if n <= 1_000_000:
