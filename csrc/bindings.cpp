@@ -265,7 +265,15 @@ void bind_dna_rematch(py::module_& m) {
       .def("run", &run_rematch, py::arg("task"), "The hits of a task; any thread, any order, each once.");
 }
 
+std::optional<uint32_t> max_differing(const PackedRule& rule) {
+  const uint32_t most = pcc::max_differing(dna_rule(rule));
+  return most == pcc::kUnfiltered ? std::nullopt : std::optional(most);
+}
+
 void bind_dna_index(py::module_& m) {
+  m.def("max_differing", &max_differing, py::arg("rule"),
+        "Loci designated on both sides that may differ, or fail, in a pair that the packed rule accepts.\n"
+        "None: more than 3, which no filter counts.");
   using I = pcc::DnaIndex;
   py::class_<I> index(m, "DnaIndex", "Search index of DNA profiles; csrc/dna_index.h describes it and each array.");
   index.def(

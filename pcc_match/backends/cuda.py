@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pcc_match._cpu import DnaIndex
+from pcc_match._cpu import DnaIndex, max_differing
 from pcc_match.backends import Backend, Hits, Part, Probes
 from pcc_match.backends.device import CupyDevice, Device
 from pcc_match.candidates import HIT
@@ -409,16 +409,12 @@ def filter_limits(rule: Rule) -> tuple[int, int] | None:
 
     None where no filter follows from the rule: every pair is compared.
     """
-    if isinstance(rule, DnaRule):
-        # A designated locus that is not identical costs at least one difference, a micro-variant or a mismatch.
-        unlimited = rule.max_microvariants is None or rule.max_mismatches is None
-        both = rule.max_differences if unlimited else (rule.max_microvariants or 0) + (rule.max_mismatches or 0)
-        least, most = rule.min_full_loci, min(rule.max_differences, both)
-    elif isinstance(rule, StringencyRule) and rule.level == "high":
-        least, most = rule.min_loci, rule.lower_loci
-    else:
-        return None
-    return (least, most) if most <= 3 else None
+    most = max_differing(rule.packed())
+    if most is not None and isinstance(rule, DnaRule):
+        return rule.min_full_loci, most
+    if most is not None and isinstance(rule, StringencyRule) and rule.level == "high":
+        return rule.min_loci, most
+    return None
 
 
 def _group_table(groups: NDArray[np.void]) -> NDArray[np.void]:
