@@ -55,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def doctor(options: argparse.Namespace) -> int:
     """What this installation runs on, and whether it answers rightly here."""
+    from pcc_match.backends.cpu import answers_rightly
     from pcc_match.backends.device import devices
 
     try:
@@ -65,7 +66,7 @@ def doctor(options: argparse.Namespace) -> int:
     answers = {}
     for name in _cpu.available_isas():
         _cpu.set_isa(name)
-        answers[name] = "right" if _cpu.self_check() else "WRONG"
+        answers[name] = "right" if answers_rightly(name) else "WRONG"
     _cpu.set_isa(level)
     _report(
         options,
