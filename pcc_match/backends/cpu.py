@@ -107,8 +107,8 @@ class CpuBackend:
 
 @cache
 def answers_rightly(isa: str) -> bool:
-    """Whether the instruction set in use, `isa`, gives known answers: search and rematch of a small gallery find what the
-    compiled rule accepts, pair by pair and without that instruction set. Some milliseconds, once a process.
+    """Whether the instruction set in use, `isa`, gives known answers: search and rematch of a small gallery find what
+    the compiled rule accepts, pair by pair and without that instruction set. Some milliseconds, once a process.
     """
     rows, loci, rule = 700, 16, (6, 1, 1, 1, 1, 1, 0b11110)
     draw = np.random.default_rng(616)
