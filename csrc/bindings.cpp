@@ -22,6 +22,9 @@
 #include "dna_search.h"
 #include "ids.h"
 #include "isa.h"
+#include "lossless_jpeg.h"
+#include "marker_stream.h"
+#include "wsq.h"
 
 namespace py = pybind11;
 
@@ -495,6 +498,70 @@ void bind_csv(py::module_& m) {
         "consumed, lines, too_long.");
 }
 
+// ---- images: streams in, arrays out; a damaged stream is ValueError(message, offset) ----
+
+// The array takes over memory that new[] made.
+Array<uint8_t> image_array(std::unique_ptr<uint8_t[]> samples, std::vector<py::ssize_t> shape) {
+  uint8_t* memory = samples.release();
+  const py::capsule owner(memory, [](void* p) { delete[] static_cast<uint8_t*>(p); });
+  return Array<uint8_t>(std::move(shape), memory, owner);
+}
+
+template <class Decode>
+auto decode_unlocked(const Array<uint8_t>& data, size_t pixel_limit, Decode decode) {
+  const uint8_t* bytes = data.data();
+  const auto size = static_cast<size_t>(data.size());
+  py::gil_scoped_release release;
+  return decode(bytes, size, pixel_limit);
+}
+
+void bind_images(py::module_& m) {
+  py::register_local_exception_translator([](std::exception_ptr error) {
+    try {
+      if (error) std::rethrow_exception(error);
+    } catch (const pcc::StreamError& e) {
+      PyErr_SetObject(PyExc_ValueError, py::make_tuple(e.what(), e.offset).ptr());
+    }
+  });
+  m.def(
+      "wsq_header",
+      [](const Array<uint8_t>& data) {
+        const pcc::wsq::Header header = pcc::wsq::read_header(data.data(), static_cast<size_t>(data.size()));
+        py::list comments;
+        for (const std::string& comment : header.comments) comments.append(py::bytes(comment));
+        return py::make_tuple(header.width, header.height, comments);
+      },
+      py::arg("data").noconvert(), "(width, height, comment segments).");
+  m.def(
+      "wsq_decode",
+      [](const Array<uint8_t>& data, size_t pixel_limit) {
+        pcc::wsq::Image image = decode_unlocked(data, pixel_limit, pcc::wsq::decode);
+        return image_array(std::move(image.pixels), {image.height, image.width});
+      },
+      py::arg("data").noconvert(), py::arg("pixel_limit"), "uint8 (height, width).");
+  m.def(
+      "wsq_encode",
+      [](const Array<uint8_t>& pixels, int ppi, double ratio) {
+        const uint8_t* grey = pixels.data();
+        const auto height = static_cast<int>(pixels.shape(0)), width = static_cast<int>(pixels.shape(1));
+        std::vector<uint8_t> stream;
+        {
+          py::gil_scoped_release release;
+          stream = pcc::wsq::encode(grey, width, height, ppi, ratio);
+        }
+        return py::bytes(reinterpret_cast<const char*>(stream.data()), stream.size());
+      },
+      py::arg("pixels").noconvert(), py::arg("ppi"), py::arg("ratio"), "The stream of uint8 (height, width).");
+  m.def(
+      "lossless_jpeg_decode",
+      [](const Array<uint8_t>& data, size_t pixel_limit) {
+        pcc::lossless_jpeg::Image image = decode_unlocked(data, pixel_limit, pcc::lossless_jpeg::decode);
+        return image_array(std::move(image.samples), {image.height, image.width, image.components});
+      },
+      py::arg("data").noconvert(), py::arg("pixel_limit"), "uint8 (height, width, components).");
+  m.attr("WSQ_SIDES") = py::make_tuple(pcc::wsq::kMinSide, pcc::wsq::kMaxSide);
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_cpu, m) {
@@ -510,4 +577,5 @@ PYBIND11_MODULE(_cpu, m) {
   bind_dna_rematch(m);
   bind_ids(m);
   bind_csv(m);
+  bind_images(m);
 }
