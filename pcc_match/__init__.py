@@ -8,6 +8,10 @@ with pm.Matcher(gallery, treaty="pcc-see") as matcher:
         print(match.rank, match.reference, match.quality, match.explain())
 """
 
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
+
 from pcc_match.dna.columns import ProfileColumns
 from pcc_match.dna.gallery import DnaGallery
 from pcc_match.dna.profile import DnaProfile
@@ -26,6 +30,17 @@ from pcc_match.search import Match, Matcher, SearchResult
 from pcc_match.treaties import Treaty, treaties, treaty
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from pcc_match import itl
+
+
+def __getattr__(name: str) -> ModuleType:
+    """`pm.itl` is loaded at its first use."""
+    if name == "itl":
+        return import_module("pcc_match.itl")
+    raise AttributeError(f"module 'pcc_match' has no attribute {name!r}")
+
 
 __all__ = [
     "DeviceError",
@@ -47,6 +62,7 @@ __all__ = [
     "TemplateError",
     "Treaty",
     "compare",
+    "itl",
     "rematch",
     "treaties",
     "treaty",

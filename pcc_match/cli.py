@@ -1,4 +1,4 @@
-"""The command line: `pcc-match doctor | gallery ... | search | compare | rematch | synth ...`.
+"""The command line: `pcc-match doctor | gallery ... | search | compare | rematch | itl ... | synth ...`.
 
 Results go to standard output or to `--json PATH` ("-" = standard output), progress and messages to standard error.
 Exit codes: 0 done; 1 input refused, wholly or in part; 2 wrong usage; 3 no such device.
@@ -23,6 +23,7 @@ from pcc_match.dna.loci import LOCI
 from pcc_match.dna.profile import KINDS, SINGLES
 from pcc_match.dna.rule import InclusionRule, refusals
 from pcc_match.errors import DeviceError, GalleryError, PccError
+from pcc_match.itl.cli import add_commands as add_itl_commands
 from pcc_match.output import complete_file
 from pcc_match.progress import Progress
 from pcc_match.rematch import match_lines
@@ -320,7 +321,7 @@ def _write_matches(options: argparse.Namespace, lines: Iterator[str]) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="pcc-match", description="Exact comparison of DNA profiles between states.")
+    parser = argparse.ArgumentParser(prog="pcc-match", description="Exact comparison for exchange between states.")
     parser.add_argument("--version", action="version", version=f"pcc_match {pm.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -372,6 +373,8 @@ def _parser() -> argparse.ArgumentParser:
     command(commands, "compare", compare, json_option, matching, a="GALLERY:ID or FILE:ID", b="GALLERY:ID or FILE:ID")
     rematching = command(commands, "rematch", rematch, json_option, matching, placing, gallery="directory")
     rematching.add_argument("--against", metavar="GALLERY", help="compare with the profiles of this gallery instead")
+
+    add_itl_commands(commands)
 
     synth = commands.add_parser("synth", help="make synthetic data sets")
     sets = synth.add_subparsers(required=True, metavar="SET")
