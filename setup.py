@@ -19,6 +19,7 @@ setup(
         "pcc_match.backends",
         "pcc_match.dna",
         "pcc_match.gallery",
+        "pcc_match.itl",
         "pcc_match.treaties",
         "pcc_match.datasets",
         "pcc_match.kernels",
@@ -27,6 +28,7 @@ setup(
     package_data={
         "pcc_match": ["py.typed"],
         "pcc_match.dna": ["*.toml"],
+        "pcc_match.itl": ["tables/*.toml", "profiles/*.toml"],
         "pcc_match.treaties": ["*.toml"],
         "pcc_match.datasets": ["*.md", "data/*"],
         "pcc_match.kernels": ["*.h", "*.cu"],

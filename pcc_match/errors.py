@@ -13,8 +13,77 @@ class TemplateError(PccError):
     """A fingerprint template is damaged or impossible."""
 
 
-class RecordError(PccError):
-    """An ANSI/NIST-ITL transaction cannot be read or written."""
+class RecordPlace:
+    """The place that a RecordError or an itl.Problem names.
+
+    offset    bytes from the start of what was read, or None
+    record    position of the record in its transaction, Type-1 is 1, or None
+    type, idc, field, subfield, item   numbers as in the standard (subfield and item from 1), or None
+    message   what is wrong, without the place
+    """
+
+    message: str
+    offset: int | None
+    record: int | None
+    type: int | None
+    idc: int | None
+    field: int | None
+    subfield: int | None
+    item: int | None
+
+    @property
+    def path(self) -> str:
+        """ "record/type.field/subfield/item" as far as known, e.g. "3/9.137/2/5"; "transaction" for none of them."""
+        if self.record is None:
+            return "transaction"
+        parts = [str(self.record)]
+        if self.type is not None:
+            parts.append(str(self.type) if self.field is None else f"{self.type}.{self.field:03d}")
+        if self.subfield is not None:
+            parts.append(str(self.subfield))
+        if self.item is not None:
+            parts.append(str(self.item))
+        return "/".join(parts)
+
+    def __str__(self) -> str:
+        place = [] if self.record is None else [f"record {self.record}"]
+        if self.type is not None:
+            place.append(f"Type-{self.type}" + ("" if self.idc is None else f" IDC {self.idc}"))
+        if self.field is not None:
+            place.append(f"{self.type}.{self.field:03d}")
+        if self.subfield is not None:
+            place.append(f"subfield {self.subfield}")
+        if self.item is not None:
+            place.append(f"item {self.item}")
+        if self.offset is not None:
+            place.append(f"byte {self.offset}")
+        return f"{', '.join(place)}: {self.message}" if place else self.message
+
+
+class RecordError(RecordPlace, PccError):
+    """An ANSI/NIST-ITL transaction, record or image cannot be read or written; see RecordPlace for the place."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        offset: int | None = None,
+        record: int | None = None,
+        type: int | None = None,
+        idc: int | None = None,
+        field: int | None = None,
+        subfield: int | None = None,
+        item: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.offset = offset
+        self.record = record
+        self.type = type
+        self.idc = idc
+        self.field = field
+        self.subfield = subfield
+        self.item = item
 
 
 class GalleryError(PccError):
