@@ -11,6 +11,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 
@@ -24,6 +25,7 @@
 #include "isa.h"
 #include "lossless_jpeg.h"
 #include "marker_stream.h"
+#include "minutiae_rows.h"
 #include "wsq.h"
 
 namespace py = pybind11;
@@ -443,6 +445,25 @@ void bind_ids(py::module_& m) {
           py::arg("heap").noconvert(), py::arg("offsets").noconvert(), "uint32 row of each id; 2**32 - 1 = not there.");
 }
 
+// ---- minutiae of ANSI/NIST-ITL records
+
+// int32 (n, 5), or None for a field whose minutiae are not all of the usual form.
+py::object minutiae_rows(const py::bytes& field, int number) {
+  static const std::map<int, pcc::MinutiaeForm> forms = {
+      {12, pcc::MinutiaeForm::kStandard}, {23, pcc::MinutiaeForm::kIafis}, {137, pcc::MinutiaeForm::kM1}};
+  const auto form = forms.find(number);
+  if (form == forms.end()) throw std::invalid_argument("minutiae stand in field 12, 23 or 137");
+  const std::string_view text = field;
+  const std::vector<int32_t> rows = pcc::minutiae_rows(text.data(), text.size(), form->second);
+  if (rows.empty()) return py::none();
+  return py::array_t<int32_t>({py::ssize_t(rows.size() / 5), py::ssize_t{5}}, rows.data());
+}
+
+void bind_minutiae(py::module_& m) {
+  m.def("minutiae_rows", minutiae_rows, py::arg("field"), py::arg("number"),
+        "Numbers of 9.012, 9.023 or 9.137: x, y, angle, type, quality as written, or None (see minutiae_rows.h).");
+}
+
 // ---- delimiter-separated files
 
 // The vector's memory becomes the array's: nothing is copied.
@@ -576,6 +597,7 @@ PYBIND11_MODULE(_cpu, m) {
   bind_dna_matrix(m);
   bind_dna_rematch(m);
   bind_ids(m);
+  bind_minutiae(m);
   bind_csv(m);
   bind_images(m);
 }

@@ -23,6 +23,7 @@ def sort_ids(heap: NDArray[np.uint8], offsets: NDArray[np.uint64]) -> tuple[NDAr
 def rank_ids(
     columns: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint64], NDArray[np.uint8] | None]],
 ) -> NDArray[np.uint32]: ...
+def minutiae_rows(field: bytes, number: int) -> NDArray[np.int32] | None: ...
 
 class DnaIndex:
     def __init__(

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from itl_cases import RS, US, header, latent, latents, m1_record, std_record, tagged
+from itl_cases import RS, US, fmd, header, latent, latents, m1_record, mrc, std_record, tagged
 from shared_data import shared
 
 from pcc_match import itl
+from pcc_match.itl import type9, type9_columns
 from pcc_match.itl.minutiae import Core, Delta, Extras, Frame, Minutia, Minutiae, RidgeCount
 from pcc_match.itl.templates import FORMATS, Template, View, read_template
 from pcc_match.itl.type9_write import converted_fields, type9_fields
@@ -162,6 +163,65 @@ def test_the_standard_block_keeps_every_value_through_the_model(grade, letter, p
     record = one(std_record(1, minutiae=row), latent(data=bytes(2000 * 20), size=(20, 2000)))
     fields = converted_fields(record, "std")
     assert fields[12] == [tuple(row.split(US))]
+
+
+NUMBER = st.text("0123456789", max_size=6)
+XYT = st.one_of(st.text("01239", min_size=11, max_size=11), st.text("01239", min_size=9, max_size=14))
+ITEMS = {
+    "std": (
+        NUMBER,
+        XYT,
+        NUMBER,
+        st.sampled_from(["A", "B", "C", "D", "E", ""]),
+        st.sampled_from(["1,2", "", "12", "1,2,3", ","]),
+    ),
+    "iafis": (
+        NUMBER,
+        XYT,
+        NUMBER,
+        st.sampled_from(["A", "C", ""]),
+        st.sampled_from(["25515", "", "00000000", "123456789"]),
+    ),
+    "m1": (NUMBER, NUMBER, NUMBER, NUMBER, st.sampled_from(["0", "1", "2", "3", ""]), NUMBER, NUMBER),
+}
+
+
+@st.composite
+def written_minutiae(draw):
+    """A block and a field of it in the usual form, with a few items replaced by something else."""
+    block = draw(st.sampled_from(sorted(ITEMS)))
+    usual = {
+        "std": ["1", "12341234123", "05", "B", "1,2", "255,15"],
+        "iafis": ["001", "12341234123", "63", "C", "25515"],
+    }
+    usual["m1"] = ["12", "345", "678", "90", "1", "100"]
+    rows = []
+    for _ in range(draw(st.integers(1, 4))):
+        items = list(usual[block])
+        for _ in range(draw(st.integers(0, 2))):
+            place = draw(st.integers(0, len(items) - 1))
+            items[place] = draw(ITEMS[block][min(place, len(ITEMS[block]) - 1)])
+        cut = draw(st.sampled_from([len(items)] * 4 + [4, 5]))
+        rows.append(US.join(items[:cut]))
+    return block, RS.join(rows).encode()
+
+
+@given(written_minutiae())
+def test_compiled_code_takes_only_what_the_pattern_takes_and_finds_the_same(written):
+    name, raw = written
+    block = next(block for block in type9.BLOCKS if block.name == name)
+    rows = block.row.findall(raw)
+    quick = type9_columns.usual_numbers(block.minutiae, raw)
+    if quick is not None:
+        assert len(rows) == raw.count(b"\x1e") + 1
+        for a, b in zip(quick, type9_columns.numbers(name, rows), strict=True):
+            assert a.tolist() == b.tolist()
+
+
+def test_compiled_code_knows_the_usual_forms():
+    for number, text in ((12, mrc(50)), (23, f"1{US}12341234123{US}00{US}C" + f"{US}25515" * 8), (137, fmd(50))):
+        assert type9_columns.usual_numbers(number, text.encode()) is not None
+    assert type9_columns.usual_numbers(137, b"") is None
 
 
 def test_what_a_block_cannot_say_is_refused():

@@ -16,10 +16,7 @@ from dataclasses import dataclass
 from pcc_match.errors import RecordError
 from pcc_match.itl import type9_columns
 from pcc_match.itl.frames import efs_frame, image_frame, integer, m1_frame
-from pcc_match.itl.minutiae import (
-    Minutiae,
-    empty_columns,
-)
+from pcc_match.itl.minutiae import Minutiae, empty_columns
 from pcc_match.itl.problems import INVALID_ITEM_VALUE, INVALID_SUBFIELD_COUNT, NOT_A_NUMBER, Problem
 from pcc_match.itl.records import Field, Record
 from pcc_match.itl.type9_extras import EXTRAS
@@ -35,17 +32,14 @@ class Block:
     minutiae: int
     count: int | None
     positions: int
+    usual: bool  # compiled code knows the usual form
     row: re.Pattern[bytes]  # one whole subfield, with groups for what becomes a column
-    whole: re.Pattern[bytes]  # a field of such subfields and nothing else, without groups
     # For each item: what it must be, as a pattern and in words; None for the rest of the subfield.
     items: tuple[tuple[re.Pattern[bytes], str], ...]
 
 
-def _rows(pattern: bytes) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
-    """The patterns of one subfield and of a whole field from that of a subfield's text."""
-    subfield = pattern + rb"(?=\x1e|\Z)"
-    plain = re.sub(rb"\((?!\?)", b"(?:", subfield)
-    return re.compile(rb"(?:(?<=\x1e)|\A)" + subfield), re.compile(plain + rb"(?:\x1e" + plain + rb")*+")
+def _row(pattern: bytes) -> re.Pattern[bytes]:
+    return re.compile(rb"(?:(?<=\x1e)|\A)" + pattern + rb"(?=\x1e|\Z)")
 
 
 def _items(*pairs: tuple[bytes, str]) -> tuple[tuple[re.Pattern[bytes], str], ...]:
@@ -62,7 +56,8 @@ STD = Block(
     12,
     10,
     6,
-    *_rows(
+    True,
+    _row(
         rb"\d{1,4}\x1f(\d{8}(?:\d\d)?(?:[0-2]\d\d|3[0-5]\d))"
         rb"(?:\x1f([0-5]?\d|6[0-3])?(?:\x1f([A-D])?(?:\x1f(?:\d{1,4},\d{1,3})?)*+)?)?"
     ),
@@ -79,7 +74,8 @@ IAFIS = Block(
     23,
     15,
     14,
-    *_rows(rb"\d{1,4}\x1f(\d{8}(?:[0-2]\d\d|3[0-5]\d))(?:\x1f([0-5]?\d|6[0-3])?(?:\x1f([A-D])?(?:\x1f\d{0,8})*+)?)?"),
+    True,
+    _row(rb"\d{1,4}\x1f(\d{8}(?:[0-2]\d\d|3[0-5]\d))(?:\x1f([0-5]?\d|6[0-3])?(?:\x1f([A-D])?(?:\x1f\d{0,8})*+)?)?"),
     _items(
         _INDEX,
         (rb"\d{8}(?:" + _DEGREES + rb")", "XXXXYYYYTTT is 11 digits, the last three 000 to 359"),
@@ -93,7 +89,8 @@ M1 = Block(
     137,
     136,
     134,
-    *_rows(
+    True,
+    _row(
         rb"\d{1,4}\x1f(\d{1,5})\x1f(\d{1,5})\x1f(0{0,2}\d{1,2}|1[0-7]\d)\x1f([0-2])(?:\x1f(0{0,2}\d{1,2}|100|25[45])?)?"
     ),
     _items(
@@ -110,7 +107,8 @@ EFS = Block(
     331,
     None,
     302,
-    *_rows(rb"(\d{1,5})\x1f(\d{1,5})\x1f([0-2]?\d{1,2}|3[0-5]\d|360)\x1f([EBX])(?:\x1f\d{0,3}){0,2}"),
+    False,
+    _row(rb"(\d{1,5})\x1f(\d{1,5})\x1f([0-2]?\d{1,2}|3[0-5]\d|360)\x1f([EBX])(?:\x1f\d{0,3}){0,2}"),
     _items(
         (rb"\d{1,5}", "x is a number of 1 to 5 digits"),
         (rb"\d{1,5}", "y is a number of 1 to 5 digits"),
@@ -142,7 +140,7 @@ def read_block(record: Record, name: str | None) -> Minutiae:
     field = record.field(block.minutiae)
     assert field is not None
     raw = bytes(field.raw)
-    numbers = type9_columns.plain_m1_numbers(raw) if block is M1 and block.whole.fullmatch(raw) else None
+    numbers = type9_columns.usual_numbers(block.minutiae, raw) if block.usual else None
     problems: list[Problem] = []
     if numbers is None:
         rows, problems = _split_rows(record, block, field)
@@ -168,7 +166,7 @@ def block_problems(record: Record) -> list[Problem]:
     for block in blocks_of(record):
         field = record.field(block.minutiae)
         assert field is not None
-        if not block.whole.fullmatch(bytes(field.raw)):
+        if not block.usual or type9_columns.usual_numbers(block.minutiae, bytes(field.raw)) is None:
             found.extend(_split_rows(record, block, field)[1])
         for number in range(128, 133) if block is M1 else ():
             place = record.field(number)

@@ -1,4 +1,8 @@
-"""The numbers of a Type-9 block, and from them the columns of the model."""
+"""The numbers of a Type-9 block, and from them the columns of the model.
+
+Nearly all writers give the minutiae of a field one form, which compiled code takes apart (csrc/minutiae_rows.h). Any
+other field goes through what the block's pattern finds in each subfield.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +12,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pcc_match import _cpu
 from pcc_match.itl.frames import UNIT, image_rows, region
 from pcc_match.itl.minutiae import BIFURCATION, COLUMNS, COMPOUND, OTHER, RIDGE_ENDING, Columns, Frame, empty_columns
 from pcc_match.itl.records import Record
 
 Integers = NDArray[np.int64]
 
-# Digits of XXXXYYYYTTT to X, Y and angle.
-_WEIGHTS = np.zeros((11, 3))
-_WEIGHTS[range(11), [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2]] = [1000, 100, 10, 1, 1000, 100, 10, 1, 100, 10, 1]
+M1_MINUTIAE = 137
 _KINDS = {
     b"A": RIDGE_ENDING,
     b"B": BIFURCATION,
@@ -26,10 +29,10 @@ _KINDS = {
     b"E": RIDGE_ENDING,
     b"X": OTHER,
 }
+_KIND_OF_LETTER = np.array([_KINDS[letter] for letter in (b"A", b"B", b"C", b"D")])
 # Quality of 9.012 and 9.023 to 1-100: 0 (set by hand) is the best, 1 says nothing, 2 to 63 go down from 99 to 1.
-_SCALE = [100, 0, *(1 + (63 - grade) * 98 // 61 for grade in range(2, 64))]
-QUALITY = {b"": 0} | {text % grade: quality for grade, quality in enumerate(_SCALE) for text in (b"%d", b"%02d")}
-_SPACES = bytes.maketrans(b"\x1e\x1f", b"  ")
+_SCALE = np.array([100, 0, *(1 + (63 - grade) * 98 // 61 for grade in range(2, 64))])
+QUALITY = {b"": 0} | {text % grade: int(_SCALE[grade]) for grade in range(64) for text in (b"%d", b"%02d")}
 
 
 class Numbers(NamedTuple):
@@ -42,13 +45,15 @@ class Numbers(NamedTuple):
     quality: Integers
 
 
-def plain_m1_numbers(raw: bytes) -> Numbers | None:
-    """The numbers of a 9.137 that matches M1's pattern throughout; None where some of its minutiae lack the quality."""
-    flat = np.fromstring(raw.translate(_SPACES), np.int64, sep=" ")
-    if len(flat) != 6 * (raw.count(b"\x1e") + 1):
+def usual_numbers(number: int, raw: bytes) -> Numbers | None:
+    """The numbers of field 9.012, 9.023 or 9.137 where all its minutiae have the usual form; None where not."""
+    table = _cpu.minutiae_rows(raw, number)
+    if table is None:
         return None
-    _, x, y, angle, kind, quality = flat.reshape(-1, 6).T
-    return Numbers(x, y, angle, kind, np.where(quality > 100, 0, quality))
+    x, y, angle, kind, quality = table.T.astype(np.int64)
+    if number == M1_MINUTIAE:
+        return Numbers(x, y, angle, kind, np.where(quality > 100, 0, quality))
+    return Numbers(x, y, angle, _KIND_OF_LETTER[kind], _SCALE[quality])
 
 
 def numbers(block: str, rows: Sequence[tuple[bytes, ...]]) -> Numbers:
@@ -68,11 +73,6 @@ def numbers(block: str, rows: Sequence[tuple[bytes, ...]]) -> Numbers:
 
 def _positions(texts: Sequence[bytes]) -> tuple[Integers, Integers, Integers]:
     """X, Y and angle of each XXXXYYYYTTT or XXXXXYYYYYTTT."""
-    joined = b"".join(texts)
-    if len(joined) == 11 * len(texts):
-        digits = np.frombuffer(joined, np.uint8).reshape(-1, 11) - 48.0
-        x, y, angle = (digits @ _WEIGHTS).T.astype(np.int64)
-        return x, y, angle
     middles = [(len(text) - 3) // 2 for text in texts]
     return (
         _integers([text[:middle] for text, middle in zip(texts, middles, strict=True)]),
