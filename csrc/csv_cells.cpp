@@ -53,19 +53,25 @@ CsvSplitter::CsvSplitter(std::string_view text, char delimiter, bool last) : tex
 }
 
 CsvSplitter::Found CsvSplitter::next() {
-  while (consumed_ < text_.size() && is_line_end(text_[consumed_])) consume_line_end();
+  const auto is_empty = [](std::string_view cell) { return cell.empty(); };
+  Found found;
+  do {
+    found = next_record();
+  } while (found == Found::record && std::all_of(cells_.begin(), cells_.end(), is_empty));
+  return found;
+}
+
+CsvSplitter::Found CsvSplitter::next_record() {
   begin_ = consumed_;
   line_ = consumed_lines_;
   if (begin_ == text_.size()) return Found::none;
-
   Found found = split(begin_ >= one_line_until_);
   if ((found == Found::unclosed_quote || found == Found::too_long) && begin_ >= one_line_until_) {
     one_line_until_ = std::min(begin_ + kMaxRecord, text_.size());
     found = split(false);
   }
   if (found == Found::too_long || found == Found::none) return found;
-
-  if (unquoted_.empty()) consumed_ = end_;
+  if (unquoted_.empty()) consumed_ = end_;  // else the record may have line ends of its own
   while (consumed_ < end_) {
     if (is_line_end(text_[consumed_]))
       consume_line_end();
