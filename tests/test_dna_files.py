@@ -472,8 +472,11 @@ def test_numbers_in_json_are_texts_as_written():
     assert alleles('{"id": 17, "alleles": {"TH01": [9.0, 6]}}') == {"17": {"TH01": ("9.0", "6")}}
 
 
-def test_an_empty_array_has_no_profiles():
-    assert read("[ ]\n") == ([], [])
+@pytest.mark.parametrize("piece", [8, 1 << 20])
+@pytest.mark.parametrize("text", ["[ ]\n", "id,TH01_1\n", "sample,marker,allele1\n", "sample,marker,allele1\n\n\n\n"])
+def test_a_file_may_have_no_profiles(monkeypatch, text, piece):
+    monkeypatch.setattr(drafts, "PIECE", piece)
+    assert read(text) == ([], [])
 
 
 GOOD = '{"id": "a", "alleles": {"TH01": ["6", "9.3"]}}'

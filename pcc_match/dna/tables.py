@@ -28,6 +28,7 @@ _NOWHERE: Final = (-1, 0)
 _ID_NAMES: Final = ("id", "profileid", "specimenid", "samplename", "sampleid", "sample", "specimen")
 _MARKER_NAMES: Final = ("marker", "locus")
 _WIDE_ALLELE: Final = re.compile(r"(.+)([_.\s-])(\d{1,2})")
+_SPACE: Final = re.compile(r"\s")
 _LONG_ALLELE: Final = re.compile(r"allele(\d{0,2})")
 
 _log = logging.getLogger(__name__)
@@ -211,11 +212,13 @@ def _plain(name: str) -> str:
 
 
 def _texts(heap: bytes, offsets: NDArray[np.uint64]) -> list[str]:
-    parts = pairwise(offsets.tolist())
-    if heap.isascii():
-        text = heap.decode("ascii")
-        return [text[start:end].strip() for start, end in parts]
-    return [heap[start:end].decode("utf-8", "surrogateescape").strip() for start, end in parts]
+    """The texts of a heap, without spaces around them; what is not UTF-8 becomes lone surrogates."""
+    bounds = pairwise(offsets.tolist())
+    if not heap.isascii():
+        return [heap[start:end].decode("utf-8", "surrogateescape").strip() for start, end in bounds]
+    joined = heap.decode("ascii")
+    texts = [joined[start:end] for start, end in bounds]
+    return [text.strip() for text in texts] if _SPACE.search(joined) else texts
 
 
 def _listed(names: Sequence[str]) -> str:
