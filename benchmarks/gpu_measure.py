@@ -22,15 +22,16 @@ from pcc_match.backends import COMPARED, Backend, Part, Probes, open_backend
 from pcc_match.backends.cuda import CudaBackend
 from pcc_match.backends.device import CupyDevice
 from pcc_match.dna.rule import DnaRule, MixtureRule, Rule, StringencyRule
+from pcc_match.errors import DeviceError
 from pcc_match.treaties import treaties, treaty
 
 SEED = 1
 COUNTS = ("full", "wildcards", "microvariants", "mismatches", "quality")
 
 
-def parts_of(count: int, seed: int = SEED) -> list[Part]:
-    """Synthetic profiles as a gallery's parts; few large ones."""
-    made = [columns for columns, _ in datasets.synthesize(count, seed)]
+def parts_of(count: int, seed: int = SEED, model: datasets.DnaModel | None = None) -> list[Part]:
+    """Synthetic profiles as the one part of a gallery."""
+    made = [columns for columns, _ in datasets.synthesize(count, seed, model=model)]
     if not made:
         return []
     codes = np.concatenate([columns.codes for columns in made])
@@ -136,7 +137,9 @@ def rules() -> Iterator[tuple[str, Rule]]:
 def parity(device: Any, host: bool) -> dict[str, Any]:
     """Raises AssertionError where the CPU and the device differ; else how much was compared."""
     n, m, pairwise = (2000, 100, 3) if host else (100_000, 1000, 20)
-    parts = parts_of(n)
+    # So many copies, errors and wildcards that matches of every quality occur.
+    model = datasets.DnaModel(copies=300_000, errors=(200_000,) * 4, wildcards=(200_000,) * 4, mixtures=50_000)
+    parts = parts_of(n, model=model)
     codes = whole_codes(parts)
     probes = np.concatenate([codes[:: n // m][: m // 2], whole_codes(parts_of(m // 2, SEED + 1))])
     batch = Batch(probes)
@@ -174,7 +177,7 @@ def parity(device: Any, host: bool) -> dict[str, Any]:
         unordered(cpu.rematch(None, rule, new)),
         unordered(gpu.rematch(None, rule, new)),
     )
-    other = parts_of(n // 2)
+    other = parts_of(n // 2, model=model)
     there = (
         open_backend("cpu", other, lambda row: NotImplemented, None),
         CudaBackend(other, len(COMPARED), device=device),
@@ -304,7 +307,10 @@ def main() -> None:
     parser.add_argument("--host", action="store_true")
     parser.add_argument("--seconds", type=float, default=150, help="larger galleries are left out after so long")
     options = parser.parse_args()
-    device = open_device(options.host)
+    try:
+        device = open_device(options.host)
+    except DeviceError as e:
+        raise SystemExit(f"no device to measure: {e}") from e
     print(f"   {device.name}, {device.multiprocessors} multiprocessors, {device.shared_bytes:,} bytes of shared memory")
     if options.what == "parity":
         result = parity(device, options.host)

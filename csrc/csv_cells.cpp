@@ -53,19 +53,25 @@ CsvSplitter::CsvSplitter(std::string_view text, char delimiter, bool last) : tex
 }
 
 CsvSplitter::Found CsvSplitter::next() {
-  while (consumed_ < text_.size() && is_line_end(text_[consumed_])) consume_line_end();
+  const auto is_empty = [](std::string_view cell) { return cell.empty(); };
+  Found found;
+  do {
+    found = next_record();
+  } while (found == Found::record && std::all_of(cells_.begin(), cells_.end(), is_empty));
+  return found;
+}
+
+CsvSplitter::Found CsvSplitter::next_record() {
   begin_ = consumed_;
   line_ = consumed_lines_;
   if (begin_ == text_.size()) return Found::none;
-
   Found found = split(begin_ >= one_line_until_);
   if ((found == Found::unclosed_quote || found == Found::too_long) && begin_ >= one_line_until_) {
     one_line_until_ = std::min(begin_ + kMaxRecord, text_.size());
     found = split(false);
   }
   if (found == Found::too_long || found == Found::none) return found;
-
-  if (unquoted_.empty()) consumed_ = end_;
+  if (unquoted_.empty()) consumed_ = end_;  // else the record may have line ends of its own
   while (consumed_ < end_) {
     if (is_line_end(text_[consumed_]))
       consume_line_end();
@@ -166,6 +172,7 @@ CsvRows read_csv_rows(std::string_view text, char delimiter, bool last, const st
   CsvRows rows{};
   for (uint32_t width : widths) rows.tables.push_back({width, {}, {}});
   const auto room = [](const CsvTable& table) { return table.texts.size() + table.width <= DistinctTexts::kMaxTexts; };
+  std::vector<uint16_t*> row(widths.size());
   CsvSplitter splitter(text, delimiter, last);
   while (rows.cells.size() < max_rows && std::all_of(rows.tables.begin(), rows.tables.end(), room)) {
     const CsvSplitter::Found found = splitter.next();
@@ -175,13 +182,16 @@ CsvRows read_csv_rows(std::string_view text, char delimiter, bool last, const st
     rows.begin.push_back(splitter.begin());
     rows.end.push_back(splitter.end());
     rows.line.push_back(splitter.line());
-    for (CsvTable& table : rows.tables) table.numbers.resize(table.numbers.size() + table.width);
+    for (size_t t = 0; t < rows.tables.size(); ++t) {
+      CsvTable& table = rows.tables[t];
+      table.numbers.resize(table.numbers.size() + table.width);
+      row[t] = table.numbers.data() + table.numbers.size() - table.width;
+    }
     const auto& cells = splitter.cells();
     rows.cells.push_back(found == CsvSplitter::Found::record ? static_cast<int32_t>(cells.size()) : -1);
     for (size_t i = 0; i < std::min(cells.size(), columns.size()); ++i) {
-      if (columns[i].table < 0) continue;
-      CsvTable& table = rows.tables[columns[i].table];
-      *(table.numbers.end() - table.width + columns[i].position) = table.texts.number(cells[i]);
+      const auto [table, position] = columns[i];
+      if (table >= 0) row[table][position] = rows.tables[table].texts.number(cells[i]);
     }
   }
   rows.consumed = splitter.consumed();

@@ -12,7 +12,7 @@
 namespace pcc {
 
 // Splits a text into records and cells: RFC 4180, and where that is silent (quotes inside a cell, text behind a closing
-// quote, lone carriage returns) what Python's csv module does. Blank lines are skipped.
+// quote, lone carriage returns) what Python's csv module does. Records of empty cells, blank lines too, are skipped.
 //
 // A quote that is closed neither by the end of the text nor within kMaxRecord does not swallow the rows behind it: the
 // line that opens it is reported, and up to the place where the search ended no quote spans lines.
@@ -42,6 +42,7 @@ class CsvSplitter {
   uint64_t consumed_lines() const { return consumed_lines_; }
 
  private:
+  Found next_record();
   Found split(bool quotes_span_lines);
   bool split_quoted(const char*& p, const char* stop, bool quotes_span_lines);
   void skip_cell(const char*& p, const char* stop) const;

@@ -25,7 +25,8 @@ struct IdColumn {
 // order: rows by id, equal ids in row order; first[k] = 1 where order[k] is the first row with its id.
 void sort_ids(const IdColumn& ids, uint32_t* order, uint8_t* first);
 
-// ranks: for each row of the columns one after the other, how many live ids are bytewise smaller; kNoRow for dead rows. Each column must be sorted, strictly: std::invalid_argument.
+// ranks: for each row of the columns one after the other, how many live ids are bytewise smaller; kNoRow for dead rows.
+// Each column must be sorted, strictly: std::invalid_argument.
 void rank_ids(const std::vector<IdColumn>& columns, uint32_t* ranks);
 
 // id -> row number, for the single writer: 8 bytes a slot, at most 16 bytes an id. It does not own the ids: the columns

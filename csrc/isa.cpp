@@ -58,9 +58,12 @@ std::atomic<Isa>& active() {
 
 const char* isa_name(Isa level) {
   switch (level) {
-    case Isa::avx512: return "avx512";
-    case Isa::avx2: return "avx2";
-    case Isa::portable: break;
+    case Isa::avx512:
+      return "avx512";
+    case Isa::avx2:
+      return "avx2";
+    case Isa::portable:
+      break;
   }
   return "portable";
 }

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from kernels_on_host.fake_cupy import CudaError, fake_cupy
 from kernels_on_host.host_device import HostDevice
 
-from pcc_match import _cpu
+import pcc_match as pm
+from pcc_match import _cpu, datasets
 from pcc_match.backends import cuda
 from pcc_match.backends.cuda import CudaBackend
 from pcc_match.backends.device import CupyDevice, devices
@@ -305,6 +306,22 @@ def test_searches_through_cupy(monkeypatch):
     assert host.launches == ["dna_compile", "dna_filter_shared", "dna_verify"]
     backend.close()
     assert host.free_bytes() > (1 << 24) - 2000
+
+
+def test_a_matcher_gives_the_same_lists_on_cuda_and_cpu(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "cupy", fake_cupy(HostDevice()))
+    model = datasets.DnaModel(copies=500_000, errors=(300_000,) * 4, wildcards=(300_000,) * 4)
+    ((columns, _),) = datasets.synthesize(400, 3, model=model)
+    pm.DnaGallery.create(tmp_path / "gallery").enrol(columns)
+    gallery = pm.DnaGallery.open(tmp_path / "gallery")
+    lines = {}
+    for device in ("cuda", "auto", "cpu"):
+        with pm.Matcher(gallery, treaty="wildcards-unlimited", device=device) as matcher:
+            assert ("Fake GPU" in repr(matcher)) == (device != "cpu")
+            found = [(result.references, result.hits.tolist()) for result in matcher.search(columns)]
+            lines[device] = found, list(pm.rematch(matcher).lines())
+    assert lines["cuda"] == lines["auto"] == lines["cpu"]
+    assert len(lines["cpu"][1]) > 100
 
 
 def test_what_cuda_complains_of_is_a_device_error(monkeypatch):

@@ -26,8 +26,10 @@ class Strings:
 
     @classmethod
     def from_list(cls, texts: Iterable[str]) -> "Strings":
-        encoded = [text.encode() for text in texts]
-        return cls(np.frombuffer(b"".join(encoded), dtype=np.uint8), _offsets(np.array(list(map(len, encoded)))))
+        texts = list(texts)
+        joined = "".join(texts)
+        lengths = map(len, texts if joined.isascii() else [text.encode() for text in texts])
+        return cls(np.frombuffer(joined.encode(), np.uint8), _offsets(np.fromiter(lengths, np.uint64, len(texts))))
 
     @classmethod
     def concat(cls, parts: Sequence["Strings"]) -> "Strings":

@@ -207,9 +207,17 @@ class _Texts:
         self.problems: dict[int, str] = {}
         for number in np.flatnonzero(used(numbers, len(texts))).tolist():
             try:
-                self.meaning[number] = meaning(texts[number])
+                self.meaning[number] = meaning(_utf8(texts[number]))
             except ProfileError as error:
                 self.problems[number] = str(error)
+
+
+def _utf8(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ProfileError(f"{shortened(text)} is not UTF-8") from None
+    return text
 
 
 def _choice(name: str, default: str, text: str) -> int:

@@ -1,4 +1,8 @@
-"""Files of DNA profiles, read and written in batches: tables (tables.py says which) and JSON (objects.py)."""
+"""Files of DNA profiles, read and written in batches: tables (tables.py, long_tables.py) and JSON (objects.py).
+
+What a file is shows from its first bytes and its header. Text is UTF-8. Memory does not grow with the file, but for the
+long tables that long_tables.py names. Limits: 1 MiB a row or JSON object, 99 alleles of a profile at a locus.
+"""
 
 import csv
 import json
@@ -36,10 +40,10 @@ def read_columns(
 ) -> Iterator[Batch]:
     """The profiles of a file (a path, or a file open in binary mode), in batches of at most `batch_rows`.
 
-    With each batch come the profiles that stood there and are not well-formed: they are left out, whole. `kind` and
-    `single` hold where the file says nothing. `ignore` names columns, markers or keys to be left out; what is left out
-    besides, because it cannot be a locus, is logged as a warning. ProfileError, with file and line, where the file as a
-    whole cannot be read: it is no table of profiles, names an unknown locus, has a record of more than 1 MiB.
+    A profile that is not well-formed is left out, whole, and is among the rejects of its batch; the others go on.
+    `kind` and `single` hold where the file does not say. `ignore` names columns, loci or JSON keys to leave out; what
+    is left out besides, because it does not look like a locus, is logged as a warning. ProfileError, with file and
+    line, where the file as a whole cannot be read: it is no table of profiles, names an unknown locus, breaks a limit.
     """
     defaults = {"kind": kind, "single": single}
     for name, value in defaults.items():

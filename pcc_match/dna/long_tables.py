@@ -42,10 +42,8 @@ def long_drafts(table: Table, batch_rows: int) -> Iterator[Draft]:
             sample = rows.numbers[ID][:, 0]
             last = int(np.argmax(sample == sample[sample > 0][-1])) if sample.any() else len(rows)
             if len(rows) - last > _MAX_SAMPLE_ROWS:
-                name = rows.texts[ID][sample[last]]
-                raise table.source.error(
-                    int(rows.line[last]), f"sample {shortened(name)} has more than {_MAX_SAMPLE_ROWS} rows"
-                )
+                name = shortened(rows.texts[ID][sample[last]])
+                raise table.source.error(int(rows.line[last]), f"sample {name} has more than {_MAX_SAMPLE_ROWS} rows")
             yield from _drafts(table, rows[:last], batch_rows)
             held = [rows[last:]]
     if held:
@@ -57,7 +55,7 @@ def _samples_stand_together(table: Table) -> bool:
     if source.ended or not source.file.seekable():
         return False
     back, bytes_read = source.file.tell(), source.bytes_read
-    runs = []  # a hash for each run of rows of one sample
+    runs = [np.empty(0, dtype=np.int64)]  # a hash for each run of rows of one sample
     for rows in table.rows(_MAX_ROWS):
         _marker_places(table, rows)  # so that an unknown marker is told before any profile is handed out
         hashes = np.array([hash(text) for text in rows.texts[ID]])

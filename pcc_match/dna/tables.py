@@ -28,6 +28,7 @@ _NOWHERE: Final = (-1, 0)
 _ID_NAMES: Final = ("id", "profileid", "specimenid", "samplename", "sampleid", "sample", "specimen")
 _MARKER_NAMES: Final = ("marker", "locus")
 _WIDE_ALLELE: Final = re.compile(r"(.+)([_.\s-])(\d{1,2})")
+_SPACE: Final = re.compile(r"\s")
 _LONG_ALLELE: Final = re.compile(r"allele(\d{0,2})")
 
 _log = logging.getLogger(__name__)
@@ -63,34 +64,10 @@ class Table:
         self.source = source
         self.ignore = ignore
         self.names = self._read_header()
-        self._places = [_NOWHERE] * len(self.names)  # the group of each column, and its position there
-        self.fields: dict[str, str] = {}  # what the file calls id, marker, CHOICES and LABELS
-
-        plain = [re.sub(r"[\s_.-]", "", name).casefold() for name in self.names]
-        self.is_long = any(map(_LONG_ALLELE.fullmatch, plain)) and any(name in plain for name in _MARKER_NAMES)
-        self._find("id", _ID_NAMES, plain, (ID, 0))
-        for group, names in (CHOSEN, tuple(CHOICES)), (LABELLED, LABELS):
-            for position, name in enumerate(names):
-                self._find(name, [name], plain, (group, position))
-        if self.is_long:
-            self._find("marker", _MARKER_NAMES, plain, (MARKER, 0))
-        if "id" not in self.fields:
-            raise self.error(f"no column 'id' among {_listed(self.names)}")
-
-        slots: dict[tuple[str, int], int] = {}  # (locus, slot): column; the locus is '' in a long table
-        for column, name in enumerate(self.names):
-            if self._places[column] == _NOWHERE and name not in ignore:
-                slot = _long_slot(plain[column]) if self.is_long else self._wide_slot(name)
-                if slot is not None and slots.setdefault(slot, column) != column:
-                    raise self.error(f"columns {shortened(self.names[slots[slot]])} and {shortened(name)} say the same")
-        if not slots:
-            raise self.error("no alleles: a locus has the columns <locus>_1 and <locus>_2, as in TH01_1")
-        self.loci = tuple(dict.fromkeys(name for name, _ in slots))
-        self.slots = max(1, *(number for _, number in slots)) + 1
-        for (name, number), column in slots.items():
-            self._places[column] = (ALLELES, self.loci.index(name) * self.slots + number)
+        self._places = [_NOWHERE] * len(self.names)  # of each column: its group, and its position there
+        self._find_fields()
+        self._find_alleles()
         self._name_at = dict(zip(self._places, self.names, strict=True))
-
         left_out = [name for name, place in zip(self.names, self._places, strict=True) if name and place == _NOWHERE]
         if left_out:
             _log.warning("%s: columns left out: %s", source.name, _listed(left_out))
@@ -115,16 +92,38 @@ class Table:
         except UnicodeDecodeError:
             raise self.error("the header is not UTF-8; save the file as UTF-8") from None
 
-    def _find(self, field: str, spellings: Sequence[str], plain: Sequence[str], place: tuple[int, int]) -> None:
-        """The column that goes by the first of the spellings that there is."""
-        for spelling in spellings:
-            if spelling in plain:
+    def _find_fields(self) -> None:
+        plain = list(map(_plain, self.names))
+        self.is_long = any(map(_LONG_ALLELE.fullmatch, plain)) and any(name in plain for name in _MARKER_NAMES)
+        fields: dict[str, tuple[Sequence[str], int, int]] = {"id": (_ID_NAMES, ID, 0)}
+        fields |= {name: ([name], CHOSEN, position) for position, name in enumerate(CHOICES)}
+        fields |= {name: ([name], LABELLED, position) for position, name in enumerate(LABELS)}
+        fields |= {"marker": (_MARKER_NAMES, MARKER, 0)} if self.is_long else {}
+        self.fields: dict[str, str] = {}  # what the file calls them
+        for field, (spellings, group, position) in fields.items():
+            spelling = next((spelling for spelling in spellings if spelling in plain), None)
+            if spelling is not None:
                 column = plain.index(spelling)
-                if spelling in plain[column + 1 :]:
+                if plain.count(spelling) > 1:
                     raise self.error(f"two columns {shortened(self.names[column])}")
                 self.fields[field] = self.names[column]
-                self._places[column] = place
-                break
+                self._places[column] = group, position
+        if "id" not in self.fields:
+            raise self.error(f"no column 'id' among {_listed(self.names)}")
+
+    def _find_alleles(self) -> None:
+        columns: dict[tuple[str, int], int] = {}  # by locus, '' in a long table, and slot
+        for column, name in enumerate(self.names):
+            if self._places[column] == _NOWHERE and name not in self.ignore:
+                slot = _long_slot(name) if self.is_long else self._wide_slot(name)
+                if slot is not None and columns.setdefault(slot, column) != column:
+                    raise self.error(f"columns {shortened(self.names[columns[slot]])} and {shortened(name)} are one")
+        if not columns:
+            raise self.error("no alleles: a locus has the columns <locus>_1 and <locus>_2, as in TH01_1")
+        self.loci = tuple(dict.fromkeys(name for name, _ in columns))
+        self.slots = max(1, *(number for _, number in columns)) + 1
+        for (name, number), column in columns.items():
+            self._places[column] = (ALLELES, self.loci.index(name) * self.slots + number)
 
     def _wide_slot(self, column: str) -> tuple[str, int] | None:
         """Locus and slot, counted from 0, of a column; None for one that does not look like a locus."""
@@ -203,17 +202,23 @@ def wide_drafts(table: Table, batch_rows: int) -> Iterator[Draft]:
         )
 
 
-def _long_slot(plain: str) -> tuple[str, int] | None:
-    match = _LONG_ALLELE.fullmatch(plain)
+def _long_slot(column: str) -> tuple[str, int] | None:
+    match = _LONG_ALLELE.fullmatch(_plain(column))
     return ("", max(1, int(match[1] or 1)) - 1) if match else None
 
 
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_.-]", "", name).casefold()
+
+
 def _texts(heap: bytes, offsets: NDArray[np.uint64]) -> list[str]:
-    parts = pairwise(offsets.tolist())
-    if heap.isascii():
-        text = heap.decode("ascii")
-        return [text[start:end].strip() for start, end in parts]
-    return [heap[start:end].decode("utf-8", "surrogateescape").strip() for start, end in parts]
+    """The texts of a heap, without spaces around them; what is not UTF-8 becomes lone surrogates."""
+    bounds = pairwise(offsets.tolist())
+    if not heap.isascii():
+        return [heap[start:end].decode("utf-8", "surrogateescape").strip() for start, end in bounds]
+    joined = heap.decode("ascii")
+    texts = [joined[start:end] for start, end in bounds]
+    return [text.strip() for text in texts] if _SPACE.search(joined) else texts
 
 
 def _listed(names: Sequence[str]) -> str:
