@@ -4,7 +4,7 @@ BIN := .venv/bin
 SOURCES := $(wildcard csrc/*.cpp csrc/*.h csrc/*.inc kernels/*.h) setup.py pyproject.toml
 CXX_FILES := $(wildcard csrc/*.cpp csrc/*.h csrc/*.inc kernels/*.h kernels/*.cu)
 
-.PHONY: build demo test lint format bench gpu-check sanitize clean
+.PHONY: build demo test lint format bench gpu-check sanitize fuzz clean
 
 build: .venv/.built
 
@@ -46,6 +46,11 @@ format: .venv/.tools
 
 bench: .venv/.bench
 	$(BIN)/python benchmarks/bench_dna.py
+
+# Damaged WSQ, JPEG and ITL files by the ten thousand: nothing but RecordError, nothing for the sanitizers to find.
+fuzz: .venv/.tools
+	$(BIN)/python tests/fuzz/run_image_fuzz.py
+	$(BIN)/python tests/fuzz/itl_fuzz.py
 
 # On a GPU machine, with its own python3, CuPy, g++ and nvcc; no network. Writes benchmarks/results/gpu-<date>.json.
 gpu-check:

@@ -255,8 +255,8 @@ def rematch(options: argparse.Namespace) -> int:
     """Compares all profiles of a gallery with each other, or with those of another gallery."""
     matcher = _matcher(options, options.gallery)
     against = _matcher(options, options.against) if options.against else None
-    with Progress("rematch", 1000, "thousandths") as progress:
-        result = pm.rematch(matcher, against, progress=lambda share: progress(round(1000 * share)))
+    with Progress("rematch", 100, "percent") as progress:
+        result = pm.rematch(matcher, against, progress=lambda share: progress(round(100 * share)))
     _write_matches(options, result.lines())
     print(f"{len(result):,} matches", file=sys.stderr)
     return DONE
