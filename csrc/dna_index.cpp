@@ -38,7 +38,7 @@ namespace {
 constexpr uint32_t kDesignated = 2;      // the smallest code of a known allele
 constexpr size_t kUniformRows = kBlock;  // profiles with the same loci that make a group of their own
 constexpr uint32_t kTailBlocks = 16;     // a tail group's size, unless its profiles share too few loci
-constexpr uint32_t kTailLoci = 6;        // loci that the profiles of a tail group of several blocks share
+constexpr uint32_t kTailLoci = 5;  // loci that a group shares are worth keeping apart from blocks that share fewer
 constexpr size_t kSampleRows = 1 << 16;  // profiles that `match` is estimated from
 
 uint32_t count(const LocusSet& s) {
@@ -65,7 +65,7 @@ LocusSet either(LocusSet a, const LocusSet& b) {
   return a;
 }
 
-// Order of sets as words of an alphabet, best locus first: neighbours share their best loci.
+// Order of sets as words, the first locus first: neighbours have the same first loci.
 bool before(const LocusSet& a, const LocusSet& b) {
   for (uint32_t w = 0; w < kMaxLoci / 64; ++w)
     if (const uint64_t differ = a.word[w] ^ b.word[w]) return a.word[w] & differ & (0 - differ);
@@ -246,33 +246,49 @@ LocusSet by_position(const LocusSet& by_locus, const std::vector<uint32_t>& orde
   return set;
 }
 
-// The live rows, those with equal sets together, sets in their order; `start[i]` = first row of the i-th set.
+// The live rows, those with equal sets together, sets so that neighbours have many loci in common: in the order of
+// words whose letters are the loci, the most frequent in the tail first; `start[i]` = first row of the i-th set.
 struct RowsBySet {
   std::vector<LocusSet> sets;
   std::vector<uint64_t> start;
   std::vector<uint32_t> rows;
 };
 
-RowsBySet sort_by_set(const Survey& s, const std::vector<uint32_t>& order) {
+// The loci by the number of profiles in the tail that have them, most first.
+std::vector<uint32_t> loci_by_presence(const std::vector<LocusSet>& sets, const std::vector<uint64_t>& times,
+                                       uint32_t loci) {
+  std::vector<uint64_t> present(loci, 0);
+  for (size_t i = 0; i < sets.size(); ++i)
+    for (uint32_t l = 0; l < loci && times[i] < kUniformRows; ++l) present[l] += sets[i].has(l) ? times[i] : 0;
+  std::vector<uint32_t> order(loci);
+  std::iota(order.begin(), order.end(), 0u);
+  std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return present[a] > present[b]; });
+  return order;
+}
+
+RowsBySet sort_by_set(const Survey& s, const std::vector<uint32_t>& order, uint32_t loci) {
   RowsBySet sorted;
-  const size_t n = s.sets.sets.size();
-  std::vector<LocusSet> sets;
-  for (const LocusSet& set : s.sets.sets) sets.push_back(by_position(set, order));
-  std::vector<uint32_t> ids(n), rank(n);
-  std::iota(ids.begin(), ids.end(), 0u);
-  std::sort(ids.begin(), ids.end(), [&](uint32_t a, uint32_t b) { return before(sets[a], sets[b]); });
-  for (size_t i = 0; i < n; ++i) {
-    rank[ids[i]] = static_cast<uint32_t>(i);
-    sorted.sets.push_back(sets[ids[i]]);
-  }
-  sorted.start.assign(n + 1, 0);
+  const std::vector<LocusSet>& by_locus = s.sets.sets;
+  const size_t n = by_locus.size();
+  std::vector<uint64_t> times(n, 0);
   for (uint32_t id : s.set_of_row)
-    if (id != kEmptySlot) ++sorted.start[rank[id] + 1];
-  std::partial_sum(sorted.start.begin(), sorted.start.end(), sorted.start.begin());
-  std::vector<uint64_t> next(sorted.start.begin(), sorted.start.end() - 1);
+    if (id != kEmptySlot) ++times[id];
+  const std::vector<uint32_t> presence = loci_by_presence(by_locus, times, loci);
+  std::vector<LocusSet> words;
+  for (const LocusSet& set : by_locus) words.push_back(by_position(set, presence));
+  std::vector<uint32_t> ids(n);
+  std::iota(ids.begin(), ids.end(), 0u);
+  std::sort(ids.begin(), ids.end(), [&](uint32_t a, uint32_t b) { return before(words[a], words[b]); });
+  std::vector<uint64_t> next(n);
+  sorted.start.push_back(0);
+  for (uint32_t id : ids) {
+    sorted.sets.push_back(by_position(by_locus[id], order));
+    next[id] = sorted.start.back();
+    sorted.start.push_back(sorted.start.back() + times[id]);
+  }
   sorted.rows.resize(s.live);
   for (size_t row = 0; row < s.set_of_row.size(); ++row)
-    if (s.set_of_row[row] != kEmptySlot) sorted.rows[next[rank[s.set_of_row[row]]]++] = static_cast<uint32_t>(row);
+    if (s.set_of_row[row] != kEmptySlot) sorted.rows[next[s.set_of_row[row]]++] = static_cast<uint32_t>(row);
   return sorted;
 }
 
@@ -301,7 +317,7 @@ std::vector<Draft> tail_groups(const RowsBySet& sorted, std::vector<uint32_t>& t
       Draft& last = drafts.back();
       const LocusSet all = both(last.all, block.all);
       if (last.to - last.from < kTailBlocks * kBlock &&
-          (count(all) >= kTailLoci || (equal(all, last.all) && equal(all, block.all)))) {
+          (count(all) >= kTailLoci || (count(last.all) < kTailLoci && count(block.all) < kTailLoci))) {
         last = {last.from, block.to, all, either(last.any, block.any)};
         return;
       }
@@ -351,10 +367,32 @@ std::vector<size_t> key_columns(const std::vector<Route>& route, uint32_t positi
   return columns;
 }
 
+// Where each locus has its lines in a block.
+struct LineTable {
+  std::vector<uint16_t> base;
+  uint32_t lines = 1;
+  bool designated = false;  // with a line for that
+};
+
+LineTable line_table(const LocusSet& loci, bool designated, const std::vector<uint32_t>& allele_lines) {
+  LineTable table;
+  table.designated = designated;
+  for (uint32_t p = 0; p < allele_lines.size(); ++p) {
+    if (!loci.has(p)) {
+      table.base.push_back(0);
+      continue;
+    }
+    table.lines += designated;
+    table.base.push_back(static_cast<uint16_t>(table.lines));
+    table.lines += 1 + allele_lines[p];
+  }
+  if (table.lines > UINT16_MAX) throw std::invalid_argument("more than 65,535 different alleles over all loci");
+  return table;
+}
+
 // Gives the draft's rows their slots, sorted by (genotype at the key, row), and the group its lines.
 void place_group(const Draft& draft, const uint32_t* rows, const Profiles& profiles, const std::vector<Route>& route,
-                 const std::vector<uint32_t>& allele_lines, uint64_t first_line, std::vector<uint32_t>& row_of_slot,
-                 DnaIndex& index) {
+                 const LineTable& table, uint64_t first_line, std::vector<uint32_t>& row_of_slot, DnaIndex& index) {
   DnaGroup group{};
   group.all = draft.all;
   group.any = draft.any;
@@ -362,16 +400,8 @@ void place_group(const Draft& draft, const uint32_t* rows, const Profiles& profi
   group.first_line = first_line;
   group.first_block = static_cast<uint32_t>(row_of_slot.size() / kBlock);
   group.blocks = static_cast<uint32_t>((draft.to - draft.from + kBlock - 1) / kBlock);
-  group.lines = 1;
-  for (uint32_t p = 0; p < index.positions; ++p) {
-    uint16_t base = 0;
-    if (group.any.has(p)) {
-      if (!group.all.has(p)) ++group.lines;
-      base = static_cast<uint16_t>(group.lines);
-      group.lines += 1 + allele_lines[p];
-    }
-    index.base.push_back(base);
-  }
+  group.lines = table.lines;
+  index.base.insert(index.base.end(), table.base.begin(), table.base.end());
   std::vector<uint64_t> keyed(draft.to - draft.from);
   const std::vector<size_t> column = key_columns(route, group.key_position);
   for (size_t i = draft.from; i < draft.to; ++i) {
@@ -394,8 +424,11 @@ void place_group(const Draft& draft, const uint32_t* rows, const Profiles& profi
 }
 
 // Writes the codes and the bits of one block's profiles.
-void fill_block(const Profiles& profiles, const std::vector<Route>& route, const DnaGroup& group, const uint16_t* base,
-                uint32_t block, DnaIndex& index) {
+void fill_block(const Profiles& profiles, const std::vector<Route>& route, uint32_t g, uint32_t block,
+                DnaIndex& index) {
+  const DnaGroup& group = index.groups[g];
+  const uint16_t* base = &index.base[size_t{g} * index.positions];
+  const bool tail = g >= index.uniform_groups;
   uint64_t* lines =
       index.lines.data() + (group.first_line + uint64_t{block - group.first_block} * group.lines) * kLineWords;
   for (uint32_t i = 0; i < kBlock; ++i) {
@@ -415,18 +448,17 @@ void fill_block(const Profiles& profiles, const std::vector<Route>& route, const
       uint64_t* word = lines + size_t{base[p]} * kLineWords + (i >> 6);
       word[size_t{first} * kLineWords] |= bit;
       word[first == second ? 0 : size_t{second} * kLineWords] |= bit;
-      if (!group.all.has(p)) *(word - kLineWords) |= bit;
+      if (tail) *(word - kLineWords) |= bit;
     }
   }
 }
 
 void fill_blocks(const Profiles& profiles, const std::vector<Route>& route, unsigned threads, DnaIndex& index) {
-  std::atomic<size_t> next{0};
+  std::atomic<uint32_t> next{0};
   const auto work = [&] {
-    for (size_t g; (g = next++) < index.groups.size();) {
+    for (uint32_t g; (g = next++) < index.groups.size();) {
       const DnaGroup& group = index.groups[g];
-      for (uint32_t b = 0; b < group.blocks; ++b)
-        fill_block(profiles, route, group, &index.base[g * index.positions], group.first_block + b, index);
+      for (uint32_t b = 0; b < group.blocks; ++b) fill_block(profiles, route, g, group.first_block + b, index);
     }
   };
   std::vector<std::thread> helpers;
@@ -448,20 +480,23 @@ DnaIndex build_dna_index(const std::vector<DnaPart>& parts, uint32_t loci, uint3
   index.live = s.live;
   order_loci(s, index);
   const std::vector<uint32_t> allele_lines = number_lines(s, rare_per_million, index);
-  const RowsBySet sorted = sort_by_set(s, index.order);
+  const RowsBySet sorted = sort_by_set(s, index.order, loci);
   const std::vector<Route> route = routes(profiles, index);
 
   std::vector<uint32_t> row_of_slot, tail;
   uint64_t lines = 0;
-  const auto place = [&](const std::vector<Draft>& drafts, const std::vector<uint32_t>& rows) {
-    for (const Draft& draft : drafts) {
-      place_group(draft, rows.data(), profiles, route, allele_lines, lines, row_of_slot, index);
-      lines += uint64_t{index.groups.back().lines} * index.groups.back().blocks;
-    }
+  const auto place = [&](const Draft& draft, const std::vector<uint32_t>& rows, const LineTable& table) {
+    place_group(draft, rows.data(), profiles, route, table, lines, row_of_slot, index);
+    lines += uint64_t{index.groups.back().lines} * index.groups.back().blocks;
   };
-  place(uniform_groups(sorted), sorted.rows);
+  for (const Draft& draft : uniform_groups(sorted))
+    place(draft, sorted.rows, line_table(draft.any, false, allele_lines));
+  index.uniform_groups = static_cast<uint32_t>(index.groups.size());
   const std::vector<Draft> tail_drafts = tail_groups(sorted, tail);
-  place(tail_drafts, tail);
+  LocusSet tail_loci;
+  for (const Draft& draft : tail_drafts) tail_loci = either(tail_loci, draft.any);
+  const LineTable tail_table = line_table(tail_loci, true, allele_lines);
+  for (const Draft& draft : tail_drafts) place(draft, tail, tail_table);
 
   index.row_of_slot = Column<uint32_t>(row_of_slot.size());
   std::copy(row_of_slot.begin(), row_of_slot.end(), index.row_of_slot.data());

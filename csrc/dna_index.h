@@ -7,13 +7,13 @@
 //   empty. group     a run of blocks that share one table of lines. `all`: loci that every profile of the group has
 //   designated
 //             (both alleles known; a locus with a wildcard is not); `any`: loci that at least one has. A large set of
-//             profiles with exactly the same loci is a uniform group (all == any). The others, the tail, lie in the
-//             order of their locus sets and form groups of neighbours, whose sets share as many loci as possible.
+//             profiles with exactly the same loci is a uniform group (all == any). The others, the tail, form groups of
+//             neighbours in an order of their sets that lets them share many loci; all these have one table of lines.
 //   line      64 bytes of a block: bit (slot % 512) of 512, little-endian; exactly one cache line.
 //
 // A block of group g is group.lines consecutive lines:
 //   line 0                        all zero: where an allele that no profile has is looked up
-//   base(g, p) - 1                locus p designated (only where p is in `any` but not in `all`)
+//   base(g, p) - 1                locus p designated (only in the tail)
 //   base(g, p)                    both alleles of p fall into the same line (homozygous, or both rare)
 //   base(g, p) + n                the profile has an allele of line n: n = allele_line[p][code]; alleles below a limit
 //                                 of frequency share the last n. 0: no profile has this allele.
@@ -35,7 +35,7 @@
 namespace pcc {
 
 constexpr uint32_t kBlock = 512;
-constexpr uint32_t kLineWords = kBlock / 64;
+constexpr uint32_t kLineWords = kBlock / 64, kLineBytes = kBlock / 8;
 constexpr uint32_t kEmptySlot = 0xFFFFFFFF;
 constexpr uint32_t kNoPosition = 0xFFFFFFFF;
 constexpr uint32_t kMaxLoci = 256;
@@ -100,11 +100,12 @@ struct DnaIndex {
   std::vector<double> match;         // [positions] share of profile pairs that are identical there
   std::vector<uint8_t> allele_line;  // [positions][256]
   std::vector<DnaGroup> groups;      // uniform ones by falling size, then the tail
-  std::vector<uint16_t> base;        // [groups][positions]; 0 for loci outside `any`
-  std::vector<uint16_t> first_key;   // [blocks]
-  Column<uint64_t> lines;            // all blocks
-  Column<uint8_t> codes;             // [slots][stride]
-  Column<uint32_t> row_of_slot;      // [slots]
+  uint32_t uniform_groups = 0;
+  std::vector<uint16_t> base;       // [groups][positions]; 0: no lines
+  std::vector<uint16_t> first_key;  // [blocks]
+  Column<uint64_t> lines;           // all blocks
+  Column<uint8_t> codes;            // [slots][stride]
+  Column<uint32_t> row_of_slot;     // [slots]
 
   size_t blocks() const { return first_key.size(); }
   size_t slots() const { return blocks() * kBlock; }

@@ -14,7 +14,8 @@ namespace pcc {
 constexpr uint32_t kTile = 1024;     // most probes that run together
 constexpr uint32_t kFewProbes = 4;   // so few run one by one
 constexpr uint32_t kMaxPlanes = 3;   // most differing loci that bit planes count; more: no filter
-constexpr uint32_t kScreenLoci = 3;  // a screen reads as many loci as may differ and these
+constexpr uint32_t kScreenLoci = 4;  // a screen reads as many loci as may differ, and these
+constexpr uint32_t kCounted = 4;     // identical loci that are looked for in the tail
 constexpr uint32_t kUnfiltered = ~0u;
 
 // DnaIndex as pointers.
@@ -25,7 +26,8 @@ struct DnaIndexView {
   const DnaGroup* groups;
   const uint16_t* base;
   const uint16_t* first_key;
-  uint32_t positions, words, stride, group_count;  // words: 64-bit words of a LocusSet that are in use
+  uint32_t positions, words, stride;  // words: 64-bit words of a LocusSet that are in use
+  uint32_t group_count, uniform_groups;
 };
 
 // DnaProbes as pointers, from the first probe of the tile on.
@@ -38,6 +40,9 @@ struct DnaProbesView {
   const Shows* shows;
   const uint32_t* start;
   const uint8_t* line;
+  const uint32_t* tail_offset;  // [count][tail_offsets] or null: lines to count in the tail, see DnaSearcher
+  const uint32_t* tail_loci;    // [count] how many pairs of them, an even number
+  uint32_t tail_offsets;
   const uint8_t* codes;
   const uint64_t* sets;
   const uint32_t* names;      // what a hit reports as its probe
@@ -51,13 +56,16 @@ struct DnaHits {
 };
 void grow(DnaHits& hits);
 
-// Blocks [from, to) of a group that one probe is screened against: where it looks, in bytes from a block's first line.
+// Blocks [from, to) of a group that one probe goes through.
 struct DnaRun {
   const char* lines;  // of block `from`
-  uint32_t group, probe, from, to, k;
-  uint32_t loci;  // 0: no screen, refine
-  uint32_t offset[2 * (kMaxPlanes + kScreenLoci)];
+  uint32_t group, probe, from, to;
+  uint32_t way;            // screen with k = 0 .. kMaxPlanes, or kCount, or kRefine
+  uint32_t offsets;        // how many
+  const uint32_t* offset;  // of the lines read, in bytes from a block's first line: `own`, or the probe's tail_offset
+  uint32_t own[2 * (kMaxPlanes + kScreenLoci)];
 };
+constexpr uint32_t kCount = kMaxPlanes + 1, kRefine = kMaxPlanes + 2;
 
 // Pairs on their way to the verifier: their codes are being fetched.
 struct DnaPending {
@@ -73,8 +81,8 @@ struct DnaTile {
     uint32_t near_from[kTile], near_to[kTile];  // blocks that a run takes
     uint32_t offset[kTile * 2 * (kMaxPlanes + kScreenLoci)];
   } screen[kMaxPlanes + 1];
-  uint32_t refined;
-  uint32_t refined_probe[kTile];
+  uint32_t counted, refined;
+  uint32_t counted_probe[kTile], refined_probe[kTile];
 };
 
 // What is searched for, and where everything is that the loops touch.

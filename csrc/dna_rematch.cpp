@@ -8,10 +8,8 @@ namespace pcc {
 namespace {
 
 // What a block costs one probe in nanoseconds, on AVX2: to choose between ways and to cut tasks of even length.
-constexpr double kVisitNs = 6, kMixedVisitNs = 40, kWholeNs = 5000, kGroupNs = 25;
+constexpr double kVisitNs = 6, kMixedVisitNs = 30, kWholeNs = 5000, kGroupNs = 25;
 constexpr double kTaskNs = 1e8;
-
-bool is_uniform(const DnaGroup& group) { return !std::memcmp(&group.all, &group.any, sizeof group.all); }
 
 uint32_t first_slot(const DnaGroup& group) { return group.first_block * kBlock; }
 uint32_t last_slot(const DnaGroup& group) { return (group.first_block + group.blocks) * kBlock; }
@@ -56,11 +54,11 @@ bool DnaRematch::is_probe(uint32_t slot) const {
   return probes_->row_of_slot[slot] != kEmptySlot && (swapped_ || marked_.empty() || marked_[slot]);
 }
 
-double DnaRematch::tile_cost(double probes, const DnaGroup& target) const {
-  const double visit = max_differing(rule_) == kUnfiltered                    ? kWholeNs
-                       : is_uniform(target) && rule_.kind == DnaRule::kTreaty ? kVisitNs
-                                                                              : kMixedVisitNs;
-  return probes * (kGroupNs + visit * target.blocks);
+double DnaRematch::tile_cost(double probes, const DnaIndex& index, uint32_t target) const {
+  const double visit = max_differing(rule_) == kUnfiltered                               ? kWholeNs
+                       : rule_.kind == DnaRule::kTreaty && target < index.uniform_groups ? kVisitNs
+                                                                                         : kMixedVisitNs;
+  return probes * (kGroupNs + visit * index.groups[target].blocks);
 }
 
 // ---- joins
@@ -71,10 +69,10 @@ DnaRematch::Pairs DnaRematch::plan_joins() {
   if (ways_ == Ways::kBitmaps || rule_.kind != DnaRule::kTreaty || max_differing(rule_) == kUnfiltered) return joined;
   const std::vector<uint8_t> all;
   const std::vector<double> probes = count_groups(*probes_, swapped_ ? all : marked_);
-  for (uint32_t g = 0; g < groups.size() && is_uniform(groups[g]); ++g)
-    for (uint32_t h = 0; h < (within_ ? g + 1 : others.size()) && is_uniform(others[h]); ++h) {
-      double tiles = tile_cost(probes[g], others[h]);
-      if (within_ && !marked_.empty() && g != h) tiles += tile_cost(probes[h], groups[g]);
+  for (uint32_t g = 0; g < probes_->uniform_groups; ++g)
+    for (uint32_t h = 0; h < (within_ ? g + 1 : targets_->uniform_groups); ++h) {
+      double tiles = tile_cost(probes[g], *targets_, h);
+      if (within_ && !marked_.empty() && g != h) tiles += tile_cost(probes[h], *probes_, g);
       if (within_ && marked_.empty() && g == h) tiles /= 2;
       if (plan_join(g, h, tiles)) joined[g][h] = true;
     }
@@ -122,7 +120,7 @@ void DnaRematch::plan_tiles(const Pairs& joined) {
     const bool triangle = within_ && marked_.empty();
     targets.clear();
     for (uint32_t h = 0; h < targets_->groups.size(); ++h)
-      if (!(triangle && h > g && is_uniform(group)) && !joined[g][h] && !(within_ && joined[h][g]))
+      if (!(triangle && h > g && g < probes_->uniform_groups) && !joined[g][h] && !(within_ && joined[h][g]))
         targets.push_back(h);
     if (targets != last_targets) {
       add_tiles(from, first_slot(group), last_targets);
@@ -137,7 +135,7 @@ void DnaRematch::plan_tiles(const Pairs& joined) {
 void DnaRematch::add_tiles(uint32_t first, uint32_t last, const std::vector<uint32_t>& targets) {
   if (targets.empty()) return;
   double each = 0;
-  for (uint32_t h : targets) each += tile_cost(1, targets_->groups[h]);
+  for (uint32_t h : targets) each += tile_cost(1, *targets_, h);
   const uint64_t most = std::max<uint64_t>(1, static_cast<uint64_t>(kTaskNs / each / kTile)) * kTile;
   target_groups_.push_back(targets);
   uint64_t count = 0;

@@ -41,7 +41,7 @@ class DnaRematch {
 
   DnaSearch::Order order() const;
   bool is_probe(uint32_t slot) const;
-  double tile_cost(double probes, const DnaGroup& target) const;
+  double tile_cost(double probes, const DnaIndex& index, uint32_t target) const;
   Pairs plan_joins();
   bool plan_join(uint32_t probe_group, uint32_t target_group, double tiles);
   void plan_tiles(const Pairs& joined);

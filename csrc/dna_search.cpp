@@ -42,7 +42,8 @@ DnaSearcher::DnaSearcher(const DnaIndex& index, const DnaRule& rule, size_t most
                    index.positions,
                    (index.positions + 63) / 64,
                    index.stride,
-                   static_cast<uint32_t>(index.groups.size())};
+                   static_cast<uint32_t>(index.groups.size()),
+                   index.uniform_groups};
   search_.rule = rule;
   search_.max_differing = max_differing(rule);
   search_.tile = tile_.get();
@@ -57,19 +58,51 @@ void DnaSearcher::pair_with(const uint8_t* marked, DnaSearch::Order order) {
 }
 
 void DnaSearcher::set_probes(const DnaProbes& probes, const uint32_t* names, const uint32_t* own_slots) {
-  search_.probes = {probes.designated.data(),
-                    probes.possible.data(),
-                    probes.first.data(),
-                    probes.second.data(),
-                    probes.asked.data(),
-                    probes.shows.data(),
-                    probes.start.data(),
-                    probes.line.data(),
-                    probes.codes.data(),
-                    probes.sets.data(),
-                    names,
-                    own_slots,
-                    static_cast<uint32_t>(probes.count)};
+  DnaProbesView& view = search_.probes;
+  view = {};
+  view.designated = probes.designated.data();
+  view.possible = probes.possible.data();
+  view.first = probes.first.data();
+  view.second = probes.second.data();
+  view.asked = probes.asked.data();
+  view.shows = probes.shows.data();
+  view.start = probes.start.data();
+  view.line = probes.line.data();
+  view.codes = probes.codes.data();
+  view.sets = probes.sets.data();
+  view.names = names;
+  view.own_slots = own_slots;
+  view.count = static_cast<uint32_t>(probes.count);
+  if (!probes.possible.empty()) compile_tail(probes);
+}
+
+// Of n loci of the probe at least min_full are to be identical, so of any n - min_full + 4 of them at least 4: the
+// lines of the first so many, in the table that all groups of the tail share; an odd number is evened with the empty
+// line 0.
+void DnaSearcher::compile_tail(const DnaProbes& probes) {
+  const uint32_t min_full = search_.rule.treaty.min_full_loci;
+  if (index_.uniform_groups == index_.groups.size() || search_.rule.kind != DnaRule::kTreaty || min_full < kCounted)
+    return;
+  const uint16_t* base = &index_.base[size_t{index_.uniform_groups} * index_.positions];
+  const uint32_t width = 2 * (index_.positions + 1);
+  tail_offset_.assign(probes.count * width, 0);
+  tail_loci_.assign(probes.count, 0);
+  for (size_t i = 0; i < probes.count; ++i) {
+    const LocusSet& possible = probes.possible[i];
+    uint32_t n = 0, *offset = &tail_offset_[i * width];
+    for (uint32_t p = 0; p < index_.positions; ++p) {
+      if (!possible.has(p) || !base[p]) continue;
+      offset[2 * n] = (base[p] + probes.first[i * index_.positions + p]) * kLineBytes;
+      offset[2 * n + 1] = (base[p] + probes.second[i * index_.positions + p]) * kLineBytes;
+      ++n;
+    }
+    const uint32_t needed = n < min_full ? 0 : n - min_full + kCounted;
+    std::fill(offset + 2 * needed, offset + width, 0);
+    tail_loci_[i] = needed + needed % 2;
+  }
+  search_.probes.tail_offset = tail_offset_.data();
+  search_.probes.tail_loci = tail_loci_.data();
+  search_.probes.tail_offsets = width;
 }
 
 void DnaSearcher::search(uint32_t from_block, uint32_t to_block) {

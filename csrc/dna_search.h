@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "compare_dna.h"
 #include "dna_index.h"
@@ -39,6 +40,8 @@ class DnaSearcher {
   HitList hits;
 
  private:
+  void compile_tail(const DnaProbes& probes);
+
   const DnaIndex& index_;
   const DnaKernels& kernels_;
   const bool few_;
@@ -46,6 +49,7 @@ class DnaSearcher {
   std::unique_ptr<DnaTile> tile_;
   DnaPending pending_;
   DnaSearch search_;
+  std::vector<uint32_t> tail_offset_, tail_loci_;
 };
 
 // The accepted pairs of `count` probes and the profiles in blocks [from, to), in no particular order; a hit's probe is
