@@ -1,0 +1,1 @@
+"""Fingerprints: templates, their comparison, galleries and searches."""
