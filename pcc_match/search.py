@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from pcc_match.backends import COMPARED, Backend, Probes, open_backend
 from pcc_match.candidates import ordered
 from pcc_match.dna.columns import ProfileColumns
-from pcc_match.dna.gallery import DnaGallery, ranks_over
+from pcc_match.dna.gallery import DnaGallery
 from pcc_match.dna.profile import DnaProfile
 from pcc_match.dna.rule import Comparison, Rule, compare
 from pcc_match.errors import GalleryError
+from pcc_match.gallery.gallery import ranks_over
 from pcc_match.treaties import Treaty
 from pcc_match.treaties import treaty as treaty_set
 
