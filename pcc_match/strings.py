@@ -24,6 +24,13 @@ class Strings:
         return cls(np.frombuffer(joined.encode(), np.uint8), _offsets(np.fromiter(lengths, np.uint64, len(texts))))
 
     @classmethod
+    def from_bytes(cls, texts: Iterable[bytes]) -> "Strings":
+        texts = list(texts)
+        return cls(
+            np.frombuffer(b"".join(texts), np.uint8), _offsets(np.fromiter(map(len, texts), np.uint64, len(texts)))
+        )
+
+    @classmethod
     def concat(cls, parts: Sequence["Strings"]) -> "Strings":
         lengths = [np.diff(part.offsets) for part in parts]
         heaps = [part.heap[int(part.offsets[0]) : int(part.offsets[-1])] for part in parts]
@@ -36,8 +43,11 @@ class Strings:
         return len(self.offsets) - 1
 
     def __getitem__(self, index: int) -> str:
+        return self.raw(index).decode()
+
+    def raw(self, index: int) -> bytes:
         index = range(len(self))[index]
-        return bytes(self.heap[int(self.offsets[index]) : int(self.offsets[index + 1])]).decode()
+        return self.heap[int(self.offsets[index]) : int(self.offsets[index + 1])].tobytes()
 
     def __iter__(self) -> Iterator[str]:
         heap = self.heap.tobytes()

@@ -347,6 +347,11 @@ class Store:
             raise
 
 
+def kind_of(path: Path) -> str:
+    """What kind of records a gallery holds; GalleryError where it is none, or its manifest is damaged."""
+    return _Manifest.read(path).kind
+
+
 def rank(parts: Sequence[Part]) -> NDArray[np.uint32]:
     """Rank of each row's id, bytewise, over all the parts (of one gallery or several), one part after the other.
 

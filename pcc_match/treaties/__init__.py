@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pcc_match.dna.rule import DnaRule, InclusionRule
 from pcc_match.errors import ExchangeError
-from pcc_match.finger.search_types import SEARCH_TYPES, FingerRule
+from pcc_match.treaties.search_types import SEARCH_TYPES, FingerRule
 
 _SHIPPED: Final = Path(__file__).parent
 _UNLIMITED: Final = "unlimited"  # TOML has no word for "none"
