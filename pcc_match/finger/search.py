@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Final, NamedTuple, Self
 
 import numpy as np
@@ -34,7 +34,7 @@ _BLOCK: Final = 1 << 11  # rows that one thread compares at a time
 
 
 class FingerScore(NamedTuple):
-    """The best pair of a finger: the position of its probe print in the probe, the reference print's id, their score."""
+    """The best pair of a finger: which of the probe's prints, the reference print's id, their score."""
 
     probe: int
     reference: str
@@ -191,7 +191,7 @@ class FingerMatcher:
 
         Candidates score at least `threshold` (scores are integers; `pm.threshold_for` says what they mean for one pair
         of prints). At most as many as the treaty lets this search type return, or `limit` where that is less.
-        ExchangeError for an unknown search type; TemplateError for palms in a search of fingers and the other way round.
+        ExchangeError for an unknown search type; TemplateError for palms among fingers and the other way.
         """
         if search_type not in SEARCH_TYPES:
             raise ExchangeError(f"no search type is called {search_type!r}: take one of {', '.join(SEARCH_TYPES)}")
@@ -235,14 +235,15 @@ class FingerMatcher:
                 for found in _ranges(part, prints[number].position, kind)
                 for start in found[::_BLOCK]
             )
-            for rows, scores in self._pool.map(lambda block: self._scored(probe, *block, kind), blocks):
+            for rows, scores in self._pool.map(partial(self._scored, probe, kind), blocks):
                 np.maximum.at(best, self._subjects[rows], scores)
         return best
 
     def _scored(
-        self, probe: FingerColumns, part: FingerPart, block: range, kind: SearchType
+        self, probe: FingerColumns, kind: SearchType, work: tuple[FingerPart, range]
     ) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
         """Rows and scores of a block of packed templates; of a palm's pieces each has its own."""
+        part, block = work
         scores = self._scores(probe, part.packed, block, kind.latent).max(axis=0)
         rows = part.row[block.start : block.stop]
         if part.live is not None:
