@@ -1,9 +1,10 @@
 // Fingerprint scores on a GPU: each warp compares a probe with one reference after another, as compare_finger.h says.
 //
 // What bounds it, for two sets of 45 minutiae: the cylinders' common bits, 45 x 45 x 10 population counts in 45 x 2
-// rounds of a warp, 16 counts a cycle and multiprocessor; and the compatibilities of 48 candidates, some 40 instructions
-// for each of 1,128 pairs. A reference's 4 KB come from device memory once and from L1 afterwards. The lanes of a warp
-// take the second set's minutiae, then the candidates, then minutiae again; one lane does what is short.
+// rounds of a warp, 16 counts a cycle and multiprocessor; and the compatibilities of 48 candidates, some 40
+// instructions for each of 1,128 pairs. A reference's 4 KB come from device memory once and from L1 afterwards. The
+// lanes of a warp take the second set's minutiae, then the candidates, then minutiae again; one lane does what is
+// short.
 #include "compare_finger.h"
 
 enum : pcc_u32 { kPccFingerWarps = 4, kPccFingerThreads = 32 * kPccFingerWarps, kPccEveryLane = 0xFFFFFFFF };
@@ -270,7 +271,7 @@ __device__ __forceinline__ void pcc_pair_warp(const PccFingerSet& a, const PccFi
   for (pcc_u32 j = pcc_lane(); j < b.count; j += 32) {
     const PccPoint in_a = pcc_back(pose, b.x[j], b.y[j]);
     r.overlap_b += pcc_inside(a, in_a.x + pose.ax, in_a.y + pose.ay);
-    const PccPoint here = {4 * b.x[j] - pose.bx, 4 * b.y[j] - pose.by};
+    const PccPoint here = pcc_here(pose, b.x[j], b.y[j]);
     pcc_u32 nearest = 0xFFFF;
     for (pcc_u32 i = 0; i < a.count; ++i) {
       const pcc_u32 apart = static_cast<pcc_u32>(pcc_apart(work.paired.in_b[i], here));
@@ -316,7 +317,8 @@ __device__ __forceinline__ pcc_s32 pcc_compare_warp(const PccFingerSet& one, con
   return pcc_final_score(r, latent);
 }
 
-// The columns of finger_sets.h, those of the minutiae in one buffer: set k has the places start[k] ... start[k + 1] - 1.
+// The columns of finger_sets.h, those of the minutiae in one buffer: set k has the places start[k] ... start[k + 1]
+// - 1.
 __device__ __forceinline__ PccFingerSet pcc_finger_set(const pcc_u32* start, const pcc_u8* count, const pcc_s16* corner,
                                                        const pcc_u8* cell, const pcc_u64* order, const pcc_u32* area,
                                                        const pcc_u32* words, const pcc_u16* inverse, const pcc_s16* x,
@@ -332,8 +334,8 @@ __device__ __forceinline__ PccFingerSet pcc_finger_set(const pcc_u32* start, con
   return set;
 }
 
-// Grid: (any number, probes). scores[probe][reference]: the sum over all pairs of their sets. `*_sets`: the first set of
-// each template, and the end; `*_corner`: left and top of each set.
+// Grid: (any number, probes). scores[probe][reference]: the sum over all pairs of their sets. `*_sets`: the first set
+// of each template, and the end; `*_corner`: left and top of each set.
 extern "C" __global__ void __launch_bounds__(kPccFingerThreads)
     finger_scores(const pcc_u32* a_sets, const pcc_u32* a_start, const pcc_u8* a_count, const pcc_s16* a_corner,
                   const pcc_u8* a_cell, const pcc_u64* a_order, const pcc_u32* a_area, const pcc_u32* a_words,

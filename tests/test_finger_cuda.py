@@ -17,6 +17,7 @@ from pcc_match.finger import FingerTemplate, MinutiaSet
 from pcc_match.finger.columns import FingerColumns
 from pcc_match.finger.compare import LATENTS
 from pcc_match.finger.cuda import FILE, FingerCuda
+from pcc_match.finger.prints import FingerRecord
 
 
 @pytest.fixture(params=["host", "gpu"])
@@ -84,11 +85,30 @@ def test_any_number_of_templates(gpu_scores, probes, references):
 def test_what_does_not_fit_goes_through_in_pieces():
     references = columns_of(*(finger(seed, 25) for seed in range(20)))
     probes = columns_of(finger(1, 25), finger(2, 25))
-    device = HostDevice(FILE, memory=2 * references.nbytes // 5 + probes.nbytes)
+    device = HostDevice(FILE, memory=references.nbytes)
     check(FingerCuda(device=device), probes, references, LATENTS[:1])
     assert len(device.launches) > 2
     with pytest.raises(DeviceError, match="has no memory for 2 probes and a reference"):
         FingerCuda(device=HostDevice(FILE, memory=1000)).scores(probes, references, 0)
+
+
+def test_a_matcher_on_cuda_keeps_its_references_there(tmp_path, monkeypatch):
+    device = HostDevice(FILE)
+    monkeypatch.setattr("pcc_match.finger.search.open_scorer", lambda _, keep: FingerCuda(keep=keep, device=device))
+    monkeypatch.setattr("pcc_match.finger.cuda.GRID", 7)
+    with pm.FingerGallery.create(tmp_path / "prints") as gallery:
+        gallery.enrol([FingerRecord(f"{seed}", finger(seed, 25, position=1 + seed % 3)) for seed in range(20)])
+        probes = [impression(finger(seed, 25, position=position), 9) for seed, position in ((3, 1), (4, 0))]
+        found = []
+        with pm.Matcher(gallery) as matcher:
+            for _ in range(2):
+                found.append([[(m.subject, m.score) for m in matcher.search(p, "LT/TP")] for p in probes])
+                live = len(device.live)
+            assert len(device.live) == live
+        monkeypatch.undo()
+        with pm.Matcher(gallery, device="cpu") as matcher:
+            expected = [[(m.subject, m.score) for m in matcher.search(p, "LT/TP")] for p in probes]
+    assert found == [expected, expected]
 
 
 def test_under_the_sanitizers(tmp_path):
