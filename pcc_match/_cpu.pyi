@@ -111,3 +111,33 @@ def wsq_header(data: NDArray[np.uint8]) -> tuple[int, int, list[bytes]]: ...
 def wsq_decode(data: NDArray[np.uint8], pixel_limit: int) -> NDArray[np.uint8]: ...
 def wsq_encode(pixels: NDArray[np.uint8], ppi: int, ratio: float) -> bytes: ...
 def lossless_jpeg_decode(data: NDArray[np.uint8], pixel_limit: int) -> NDArray[np.uint8]: ...
+
+_Prints = tuple[
+    NDArray[np.uint64],
+    NDArray[np.int16],
+    NDArray[np.int16],
+    NDArray[np.uint8],
+    NDArray[np.uint8],
+    NDArray[np.uint8],
+    NDArray[np.int16],
+    NDArray[np.uint8],
+    NDArray[np.uint8],
+    NDArray[np.uint8],
+    NDArray[np.int16],
+    NDArray[np.int16],
+    NDArray[np.int16],
+]
+
+class SynthFingers:
+    def __init__(
+        self,
+        master_key: int,
+        impression_key: int,
+        model: Sequence[int],
+        patterns: NDArray[np.int32],
+        captures: NDArray[np.int32],
+        sine: NDArray[np.int16],
+        arctangent: NDArray[np.uint16],
+    ) -> None: ...
+    def masters(self, first: int, count: int) -> _Prints: ...
+    def impressions(self, first: int, count: int, first_impression: int, impressions: int) -> _Prints: ...
