@@ -376,6 +376,19 @@ void steepen(FingerTables& t) {
   }
 }
 
+FlowMap make_flow_map(const FingerTables& t, u32 finger, int step, int rows, int columns) {
+  Words words(t.master_key, finger);
+  const Flow f = make_flow(t, words, finger);
+  FlowMap out{f.pattern, f.pad_width / kUnit, f.pad_height / kUnit, {}, {}};
+  for (int i = 0; i < f.points; ++i)
+    out.points.insert(out.points.end(), {f.sign[size_t(i)], f.x[size_t(i)] / kUnit, f.y[size_t(i)] / kUnit});
+  for (int r = 0; r < rows; ++r)
+    for (int c = 0; c < columns; ++c)
+      out.directions.push_back(
+          u16(ridge(t, f, (2 * c + 1 - columns) * step * kUnit / 2, (2 * r + 1 - rows) * step * kUnit / 2)));
+  return out;
+}
+
 Prints make_masters(const FingerTables& t, u32 first, u32 count) {
   Prints out;
   Master master;

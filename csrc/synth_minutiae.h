@@ -59,6 +59,15 @@ struct Prints {
 };
 
 void steepen(FingerTables& tables);
+// The flow of a finger's ridges: directions (0 to half a turn) at points `step` pixels apart, rows * columns of them
+// about the middle of the finger; its cores and deltas as sign, x, y in pixels.
+struct FlowMap {
+  std::uint8_t pattern;
+  std::int32_t pad_width, pad_height;  // half of them, pixels
+  std::vector<std::int32_t> points;
+  std::vector<std::uint16_t> directions;
+};
+FlowMap make_flow_map(const FingerTables& tables, std::uint32_t finger, int step, int rows, int columns);
 Prints make_masters(const FingerTables& tables, std::uint32_t first, std::uint32_t count);
 // All impressions (first_impression and the following) of each finger before those of the next.
 Prints make_impressions(const FingerTables& tables, std::uint32_t first, std::uint32_t count,

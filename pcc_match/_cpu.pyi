@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,32 +87,6 @@ class DnaMatrix:
     def blocks(self) -> int: ...
     def count(self, block: int, at_least: int) -> tuple[NDArray[np.int64], NDArray[np.uint32]]: ...
 
-def csv_record(data: bytes | memoryview, delimiter: str, last: bool) -> tuple[list[bytes], int, int] | None: ...
-def csv_rows(
-    data: bytes | memoryview,
-    delimiter: str,
-    last: bool,
-    columns: Sequence[tuple[int, int]],
-    widths: Sequence[int],
-    max_rows: int,
-) -> tuple[
-    list[tuple[bytes, NDArray[np.uint64], NDArray[np.uint16]]],
-    NDArray[np.uint64],
-    NDArray[np.uint64],
-    NDArray[np.uint64],
-    NDArray[np.int32],
-    int,
-    int,
-    bool,
-]: ...
-
-WSQ_SIDES: tuple[int, int]
-
-def wsq_header(data: NDArray[np.uint8]) -> tuple[int, int, list[bytes]]: ...
-def wsq_decode(data: NDArray[np.uint8], pixel_limit: int) -> NDArray[np.uint8]: ...
-def wsq_encode(pixels: NDArray[np.uint8], ppi: int, ratio: float) -> bytes: ...
-def lossless_jpeg_decode(data: NDArray[np.uint8], pixel_limit: int) -> NDArray[np.uint8]: ...
-
 _Prints = tuple[
     NDArray[np.uint64],
     NDArray[np.int16],
@@ -139,5 +114,94 @@ class SynthFingers:
         sine: NDArray[np.int16],
         arctangent: NDArray[np.uint16],
     ) -> None: ...
+    def flow(
+        self, finger: int, step: int, rows: int, columns: int
+    ) -> tuple[int, int, int, NDArray[np.int32], NDArray[np.uint16]]: ...
     def masters(self, first: int, count: int) -> _Prints: ...
     def impressions(self, first: int, count: int, first_impression: int, impressions: int) -> _Prints: ...
+
+def csv_record(data: bytes | memoryview, delimiter: str, last: bool) -> tuple[list[bytes], int, int] | None: ...
+def csv_rows(
+    data: bytes | memoryview,
+    delimiter: str,
+    last: bool,
+    columns: Sequence[tuple[int, int]],
+    widths: Sequence[int],
+    max_rows: int,
+) -> tuple[
+    list[tuple[bytes, NDArray[np.uint64], NDArray[np.uint16]]],
+    NDArray[np.uint64],
+    NDArray[np.uint64],
+    NDArray[np.uint64],
+    NDArray[np.int32],
+    int,
+    int,
+    bool,
+]: ...
+
+WSQ_SIDES: tuple[int, int]
+
+def wsq_header(data: NDArray[np.uint8]) -> tuple[int, int, list[bytes]]: ...
+def wsq_decode(data: NDArray[np.uint8], pixel_limit: int) -> NDArray[np.uint8]: ...
+def wsq_encode(pixels: NDArray[np.uint8], ppi: int, ratio: float) -> bytes: ...
+def lossless_jpeg_decode(data: NDArray[np.uint8], pixel_limit: int) -> NDArray[np.uint8]: ...
+def pack_fingers(
+    x: NDArray[np.int16],
+    y: NDArray[np.int16],
+    angle: NDArray[np.uint8],
+    quality: NDArray[np.uint8],
+    offsets: NDArray[np.uint64],
+) -> tuple[
+    NDArray[np.uint32],
+    NDArray[np.uint8],
+    NDArray[np.int16],
+    NDArray[np.int16],
+    NDArray[np.uint8],
+    NDArray[np.uint64],
+    NDArray[np.uint32],
+    NDArray[np.uint32],
+    NDArray[np.uint16],
+    NDArray[np.int16],
+    NDArray[np.int16],
+    NDArray[np.uint8],
+    NDArray[np.uint32],
+]: ...
+
+class FingerFound(TypedDict):
+    score: int
+    swapped: bool
+    candidates: int
+    accepted: NDArray[np.uint8]
+    agreement: int
+    paired: NDArray[np.uint8]
+    overlap: tuple[int, int]
+    resemblance: int
+    pose: tuple[int, int, int, int, int, int, int]
+
+class FingerSets:
+    def __init__(
+        self,
+        start: NDArray[np.uint32],
+        count: NDArray[np.uint8],
+        left: NDArray[np.int16],
+        top: NDArray[np.int16],
+        cell: NDArray[np.uint8],
+        order: NDArray[np.uint64],
+        area: NDArray[np.uint32],
+        words: NDArray[np.uint32],
+        inverse: NDArray[np.uint16],
+        x: NDArray[np.int16],
+        y: NDArray[np.int16],
+        direction: NDArray[np.uint8],
+    ) -> None: ...
+    def __len__(self) -> int: ...
+    def compare(self, set: int, other: FingerSets, other_set: int, latent: int) -> FingerFound: ...
+    def scores(
+        self,
+        sets: NDArray[np.uint32],
+        first: int,
+        last: int,
+        references: FingerSets,
+        reference_sets: NDArray[np.uint32],
+        latent: int,
+    ) -> NDArray[np.int32]: ...
