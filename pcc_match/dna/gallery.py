@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from pcc_match import _cpu
 from pcc_match.dna import loci as catalogue
 from pcc_match.dna.columns import ProfileColumns
 from pcc_match.dna.loci import LOCI
