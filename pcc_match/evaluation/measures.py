@@ -11,8 +11,8 @@ import numpy as np
 
 from pcc_match.evaluation.histograms import I64
 from pcc_match.evaluation.rates import (
-    LEVEL,
     F64,
+    LEVEL,
     OperatingPoints,
     bootstrap,
     cumulative_matches,
@@ -41,8 +41,8 @@ def measure(trials: Trials, subjects: Sequence[str], replicates: int = 1000) -> 
     """
     if not len(trials.mated) or not len(trials.nonmated):
         raise ValueError(
-            f"{len(trials.mated)} mated and {len(trials.nonmated)} non-mated comparisons: error rates need some of both; "
-            "check that the subjects of probes and references are named alike"
+            f"{len(trials.mated)} mated and {len(trials.nonmated)} non-mated comparisons: error rates need some of "
+            "both; check that the subjects of probes and references are named alike"
         )
     points, drawn = points_of(trials), bootstrap(trials, replicates)
     searches = trials.searches

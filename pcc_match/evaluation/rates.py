@@ -75,7 +75,8 @@ class OperatingPoints:
         """The place of the lowest threshold whose FMR is at most this."""
         limit = Fraction(str(fmr))
         allowed = self.nonmated * limit.numerator // limit.denominator
-        return np.argmax(self.matches <= allowed[..., None], axis=-1)
+        place: NDArray[np.intp] = np.argmax(self.matches <= allowed[..., None], axis=-1)
+        return place
 
     def fnmr_at_fmr(self, fmr: float) -> F64:
         """FNMR at the lowest threshold whose FMR is at most this."""

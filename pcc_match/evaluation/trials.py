@@ -36,7 +36,8 @@ class Searches:
 
     @property
     def mated(self) -> Bools:
-        return self.mate != NEVER
+        mated: Bools = self.mate != NEVER
+        return mated
 
 
 class Trials:
