@@ -43,7 +43,7 @@ def compare_runs(this: dict[str, Any], path: str | Path) -> dict[str, Any]:
         "version": other["run"]["versions"]["pcc_match"],
     }
     for kind in ("finger", "dna"):
-        if kind in this and kind in other:
+        if "bootstrap" in this.get(kind, {}) and "bootstrap" in other.get(kind, {}):
             found[kind] = _compare(this[kind], other[kind])
     if not {"finger", "dna"} & found.keys():
         raise PccError(f"{path}: has no data of a kind that this run has, so there is nothing to compare")

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from pcc_match.backends import COMPARED
 from pcc_match.datasets import State, frequencies
 from pcc_match.dna.gallery import DnaGallery
-from pcc_match.dna.loci import WILDCARD
+from pcc_match.dna.loci import LOCI, WILDCARD
 from pcc_match.dna.rule import DnaRule, compare
-from pcc_match.dna.statistics import expected_counts
+from pcc_match.dna.statistics import expected_counts, match_partial_counts
 from pcc_match.errors import GalleryError
 from pcc_match.evaluation.histograms import I64
 from pcc_match.evaluation.rates import LEVEL, interval, none_seen
@@ -36,6 +36,10 @@ MISSES_READ: Final = 2_000
 """Missed pairs that the readable rule is asked about, one by one."""
 SAME, MIXTURE, RELATIVES, CHANCE = RELATION = ("same person", "mixture with the person", "relatives", "by chance")
 
+ESS: Final = tuple(place.name for place in LOCI if place.ess7)
+"""The seven loci of the first European Standard Set, which nearly every profile has."""
+
+_MOST_COUNTED = 200_000  # profiles whose equal loci are counted: 2 x 10^10 pairs
 _ROWS = 256  # masks compared with all others at a time
 
 
@@ -150,6 +154,7 @@ def measure_dna(
     expected = _expected(gallery, whole, rule, states)
     if expected is not None:
         chance = (relation == RELATION.index(CHANCE)) & whole[a] & whole[b]
+        facts["equal_loci"] = expected.pop("equal_loci")
         facts["adventitious"] = expected | {
             "observed_full": int((chance & (quality == 1)).sum()),
             "observed_near": int((chance & (quality >= 3)).sum()),
@@ -209,9 +214,9 @@ def _expected(
     mask, number = np.unique(np.concatenate(masks)[whole], axis=0, return_counts=True)
     total = int(number.sum())
     full, near = [], []
+    tables = {name: _pooled(name, countries, states) for name in COMPARED}
     for theta in THETAS:
-        chances = [_chances(name, countries, states, theta) for name in COMPARED]
-        sums = _expected_pairs(mask.astype(np.float64), number, np.array(chances), rule.min_full_loci)
+        sums = _expected_pairs(mask.astype(np.float64), number, _chances(tables, theta), rule.min_full_loci)
         full.append(sums[0])
         near.append(sums[1])
     return {
@@ -220,6 +225,26 @@ def _expected(
         "thetas": list(THETAS),
         "expected_full": full,
         "expected_near": near,
+        "equal_loci": _equal_loci(gallery, whole, {name: tables[name] for name in ESS}),
+    }
+
+
+def _equal_loci(
+    gallery: DnaGallery, whole: NDArray[np.bool_], tables: Mapping[str, Mapping[str, int]]
+) -> dict[str, Any]:
+    """Pairs by the number of equal loci of these, found and expected: profiles that have them all."""
+    parts = []
+    for codes, places, _ in gallery.parts(tuple(tables)):
+        of_part = np.full((len(codes), len(tables), 2), 0, np.uint8)
+        of_part[:, places[places >= 0]] = codes[:, places >= 0]
+        parts.append(of_part)
+    codes = np.concatenate(parts)
+    codes = codes[whole & (codes > WILDCARD).all(axis=(1, 2))][:_MOST_COUNTED]
+    return {
+        "loci": list(tables),
+        "profiles": len(codes),
+        "found": match_partial_counts(codes).sum(axis=1).tolist(),
+        "expected": [expected_counts(tables, len(codes), theta).sum(axis=1).tolist() for theta in THETAS],
     }
 
 
@@ -239,18 +264,25 @@ def _whole(gallery: DnaGallery, truth: Truth) -> NDArray[np.bool_]:
     return np.concatenate(whole) & ~truth.mixed
 
 
-def _chances(name: str, countries: Mapping[str, int], states: Sequence[State], theta: float) -> tuple[float, float]:
-    """That two profiles of unrelated people are equal at a locus, or differ in one value."""
+def _pooled(name: str, countries: Mapping[str, int], states: Sequence[State]) -> Mapping[str, int]:
+    """Allele frequencies of a locus, averaged over the countries' profiles."""
     pooled: Counter[str] = Counter()
     for state in states:
         tables = map(frequencies, state.frequencies)
         table = next((table[name] for table in tables if name in table), MappingProxyType({}))
         for allele, share in table.items():
             pooled[allele] += share * countries.get(state.code, 0)
-    if not pooled:
-        return 1.0, 0.0  # no profile is typed there
-    cells = expected_counts({name: pooled}, 2, theta)
-    return float(cells[1, 0]), float(cells[0, 1])
+    return pooled
+
+
+def _chances(tables: Mapping[str, Mapping[str, int]], theta: float) -> NDArray[np.float64]:
+    """(loci, 2): that two profiles of unrelated people are equal at a locus, or differ in one value."""
+    chances = np.full((len(tables), 2), (1.0, 0.0))  # a locus without frequencies: no profile is typed there
+    for place, (name, table) in enumerate(tables.items()):
+        if table:
+            cells = expected_counts({name: table}, 2, theta)
+            chances[place] = cells[1, 0], cells[0, 1]
+    return chances
 
 
 def _expected_pairs(

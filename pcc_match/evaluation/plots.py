@@ -6,7 +6,7 @@ differ by dash and carry their names: no one needs the colours. Text stays text:
 
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from html import escape
 from statistics import NormalDist
@@ -39,6 +39,7 @@ _STYLE: Final[dict[Any, Any]] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.color": LINE,
     "grid.linewidth": 0.6,
     "xtick.color": MUTED,
@@ -75,7 +76,7 @@ def _drawn(draw: Callable[P, str]) -> Callable[P, str]:
 
 
 @_drawn
-def det(curves: Sequence[tuple[str, dict[str, Any]]], marks: Sequence[tuple[float, float]]) -> str:
+def det(curves: Sequence[tuple[str, Mapping[str, Any]]], marks: Sequence[tuple[float, float]]) -> str:
     """FNMR against FMR on normal-deviate axes (ISO/IEC 19795-1, DET curve). curves: name and columns fmr, fnmr and, for
     a band, low and high; marks: points (fmr, fnmr) to point out."""
     figure, axes = _axes()
@@ -88,7 +89,7 @@ def det(curves: Sequence[tuple[str, dict[str, Any]]], marks: Sequence[tuple[floa
         if "low" in curve:
             low, high = _probit(curve["low"], floor), _probit(curve["high"], floor)
             axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
-    diagonal = _probit([max(smallest, floor), 0.5], 0)
+    diagonal = _probit([max(smallest, floor), 0.2], 0)
     axes.plot(diagonal, diagonal, color=MUTED, linewidth=0.8, linestyle=":")
     for fmr, fnmr in marks:
         axes.plot(_probit([fmr], smallest), _probit([fnmr], floor), "o", color=ONE, markersize=4.5)
@@ -169,7 +170,7 @@ def cmc(curves: Sequence[tuple[str, Sequence[float]]]) -> str:
 
 
 @_drawn
-def identification(curves: Sequence[tuple[str, dict[str, Any]]]) -> str:
+def identification(curves: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
     """FNIR at rank 1 against FPIR, over all thresholds, on normal-deviate axes."""
     figure, axes = _axes()
     smallest = min(_floor(curve["fpir"]) for _, curve in curves)
@@ -225,6 +226,28 @@ def qualities(matches: dict[str, dict[str, int]]) -> str:
 
 
 @_drawn
+def equal_loci(facts: dict[str, Any]) -> str:
+    """Pairs of profiles by the number of equal loci, found and expected, logarithmic."""
+    figure, axes = _axes()
+    found = np.array(facts["found"], np.float64)
+    low, high = np.array(facts["expected"])
+    equal = np.arange(len(found))
+    axes.fill_between(equal, low, high, color=TWO, alpha=0.3, linewidth=0)
+    axes.plot(equal, high, color=TWO, linestyle=(0, (4, 2)), label="expected between strangers")
+    some = found > 0
+    axes.plot(equal[some], found[some], "o", color=ONE, markersize=5, label="found")
+    axes.set_yscale("log")
+    axes.set_ylim(max(0.01, low.min() / 3), 8 * found.max())
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}")
+    axes.minorticks_off()
+    axes.set_xticks(equal)
+    axes.set_xlabel(f"equal loci of {len(found) - 1}")
+    axes.set_ylabel("pairs of profiles")
+    axes.legend(loc="upper right")
+    return _svg(figure, "loci", "Equal loci", "Pairs of profiles by the number of equal loci: found, and expected.")
+
+
+@_drawn
 def pair_of_histograms(key: str, title: str, label: str, synthetic: Sequence[Sequence[float]],
                        real: Sequence[Sequence[float]]) -> str:  # fmt: skip
     """A quantity of synthetic data beside the same of real data; each is (edges, shares)."""
@@ -264,10 +287,20 @@ def _floor(rates: Sequence[float]) -> float:
 
 def _probit_axes(axes: "Axes", smallest_x: float, smallest_y: float) -> None:
     for axis, smallest in ((axes.xaxis, smallest_x), (axes.yaxis, smallest_y)):
-        ticks = [tick for tick in _PROBIT_TICKS if tick >= smallest]
+        ticks = _ticks(smallest)
         axis.set_ticks(_probit(ticks, 0).tolist(), labels=[_percent(tick) for tick in ticks])
     axes.set_xlim(_probit([smallest_x], 0)[0], 0.1)
     axes.set_ylim(_probit([smallest_y], 0)[0], 0.1)
+
+
+def _ticks(smallest: float) -> list[float]:
+    """Those of _PROBIT_TICKS that fit, with room for their names, from the largest down."""
+    room = 0.14 * (_probit([0.5], 0)[0] - _probit([smallest], 0)[0])
+    ticks: list[float] = []
+    for tick in reversed(_PROBIT_TICKS):
+        if tick >= smallest and (not ticks or _probit([ticks[-1]], 0)[0] - _probit([tick], 0)[0] >= room):
+            ticks.append(tick)
+    return ticks[::-1]
 
 
 def _percent(rate: float) -> str:

@@ -73,8 +73,9 @@ class OperatingPoints:
 
     def at_fmr(self, fmr: float) -> NDArray[np.intp]:
         """The place of the lowest threshold whose FMR is at most this."""
-        limit = Fraction(str(fmr))
-        allowed = self.nonmated * limit.numerator // limit.denominator
+        limit = Fraction(str(fmr)).limit_denominator(10**9)
+        wholes, rest = np.divmod(self.nonmated, limit.denominator)
+        allowed = wholes * limit.numerator + rest * limit.numerator // limit.denominator  # exact, within int64
         place: NDArray[np.intp] = np.argmax(self.matches <= allowed[..., None], axis=-1)
         return place
 
