@@ -1,0 +1,15 @@
+"""Fingerprints: templates of minutiae and their comparison."""
+
+from pcc_match.finger.columns import FingerColumns
+from pcc_match.finger.compare import Comparison, SetComparison, compare, score_matrix
+from pcc_match.finger.template import FingerTemplate, MinutiaSet
+
+__all__ = [
+    "Comparison",
+    "FingerColumns",
+    "FingerTemplate",
+    "MinutiaSet",
+    "SetComparison",
+    "compare",
+    "score_matrix",
+]
