@@ -172,3 +172,33 @@ class FingerSets:
         reference_sets: NDArray[np.uint32],
         latent: int,
     ) -> NDArray[np.int32]: ...
+
+_Prints = tuple[
+    NDArray[np.uint64],
+    NDArray[np.int16],
+    NDArray[np.int16],
+    NDArray[np.uint8],
+    NDArray[np.uint8],
+    NDArray[np.uint8],
+    NDArray[np.int16],
+    NDArray[np.uint8],
+    NDArray[np.uint8],
+    NDArray[np.uint8],
+    NDArray[np.int16],
+    NDArray[np.int16],
+    NDArray[np.int16],
+]
+
+class SynthFingers:
+    def __init__(
+        self,
+        master_key: int,
+        impression_key: int,
+        model: Sequence[int],
+        patterns: NDArray[np.int32],
+        captures: NDArray[np.int32],
+        sine: NDArray[np.int16],
+        arctangent: NDArray[np.uint16],
+    ) -> None: ...
+    def masters(self, first: int, count: int) -> _Prints: ...
+    def impressions(self, first: int, count: int, first_impression: int, impressions: int) -> _Prints: ...
