@@ -626,194 +626,203 @@ void bind_fingers(py::module_& m) {
           py::arg("sets").noconvert(), py::arg("first"), py::arg("last"), py::arg("references"),
           py::arg("reference_sets").noconvert(), py::arg("latent"),
           "int32 (last - first, references): scores of templates first ... last, whose sets begin at sets[k].");
+}
 
-  // ---- synthetic fingers
+// ---- delimiter-separated files
 
-  template <class T>
-  py::array_t<T> as_array(std::vector<T> && values);
+// The vector's memory becomes the array's: nothing is copied.
+template <class T>
+py::array_t<T> as_array(std::vector<T>&& values) {
+  auto* owned = new std::vector<T>(std::move(values));
+  py::capsule owner(owned, [](void* p) { delete static_cast<std::vector<T>*>(p); });
+  return py::array_t<T>(owned->size(), owned->data(), owner);
+}
 
-  // A struct of int32 from as many numbers.
-  template <class Struct>
-  Struct numbers_as(const int32_t* numbers, py::ssize_t count) {
-    Struct made;
-    if (count * py::ssize_t{sizeof(int32_t)} != py::ssize_t{sizeof made})
-      throw std::invalid_argument("expected " + std::to_string(sizeof made / sizeof(int32_t)) + " numbers");
-    std::memcpy(&made, numbers, sizeof made);
-    return made;
+std::string_view bytes_of(const py::buffer_info& text) {
+  return {static_cast<const char*>(text.ptr), static_cast<size_t>(text.size * text.itemsize)};
+}
+
+// The first record's cells, the bytes and line ends up to the next record; None where there is no whole record.
+py::object csv_record(const py::buffer& data, char delimiter, bool last) {
+  const py::buffer_info info = data.request();
+  pcc::CsvSplitter splitter(bytes_of(info), delimiter, last);
+  if (splitter.next() != pcc::CsvSplitter::Found::record) return py::none();
+  py::list cells;
+  for (std::string_view cell : splitter.cells()) cells.append(py::bytes(cell.data(), cell.size()));
+  return py::make_tuple(cells, splitter.consumed(), splitter.consumed_lines());
+}
+
+py::tuple csv_rows(const py::buffer& data, char delimiter, bool last,
+                   const std::vector<std::pair<int32_t, uint32_t>>& columns, const std::vector<uint32_t>& widths,
+                   size_t max_rows) {
+  const py::buffer_info info = data.request();
+  std::vector<pcc::CsvColumn> places;
+  for (const auto& [table, position] : columns) places.push_back({table, position});
+  pcc::CsvRows rows;
+  {
+    py::gil_scoped_release unlocked;
+    rows = pcc::read_csv_rows(bytes_of(info), delimiter, last, places, widths, max_rows);
   }
+  const size_t count = rows.cells.size();
+  py::list tables;
+  for (pcc::CsvTable& table : rows.tables)
+    tables.append(py::make_tuple(py::bytes(table.texts.heap), as_array(std::move(table.texts.offsets)),
+                                 as_array(std::move(table.numbers)).reshape({count, size_t{table.width}})));
+  return py::make_tuple(tables, as_array(std::move(rows.begin)), as_array(std::move(rows.end)),
+                        as_array(std::move(rows.line)), as_array(std::move(rows.cells)), rows.consumed, rows.lines,
+                        rows.too_long);
+}
 
-  pcc::FingerTables finger_tables(uint64_t master_key, uint64_t impression_key, const std::vector<int32_t>& model,
-                                  const Array<int32_t>& patterns, const Array<int32_t>& captures,
-                                  std::vector<int16_t> sine, std::vector<uint16_t> arctangent) {
-    if (patterns.ndim() != 2 || patterns.shape(0) != pcc::kPatterns || captures.ndim() != 2 || captures.shape(0) < 1)
-      throw std::invalid_argument("expected patterns (5, numbers) and captures (n, numbers)");
-    if (sine.size() != 1024 || arctangent.size() != 257)
-      throw std::invalid_argument("expected 1024 sines and 257 arc tangents");
-    pcc::FingerTables tables;
-    tables.model = numbers_as<pcc::FingerModel>(model.data(), py::ssize_t(model.size()));
-    for (py::ssize_t i = 0; i < pcc::kPatterns; ++i)
-      tables.patterns[size_t(i)] = numbers_as<pcc::Pattern>(patterns.data(i, 0), patterns.shape(1));
-    for (py::ssize_t i = 0; i < captures.shape(0); ++i)
-      tables.captures.push_back(numbers_as<pcc::Capture>(captures.data(i, 0), captures.shape(1)));
-    tables.sine = std::move(sine);
-    tables.arctangent = std::move(arctangent);
-    tables.master_key = master_key;
-    tables.impression_key = impression_key;
-    return tables;
-  }
-
-  template <class Make>
-  py::tuple prints_made(Make make) {
-    pcc::Prints p;
-    {
-      py::gil_scoped_release unlocked;
-      p = make();
-    }
-    return py::make_tuple(as_array(std::move(p.offsets)), as_array(std::move(p.x)), as_array(std::move(p.y)),
-                          as_array(std::move(p.angle)), as_array(std::move(p.type)), as_array(std::move(p.quality)),
-                          as_array(std::move(p.origin)), as_array(std::move(p.pattern)), as_array(std::move(p.capture)),
-                          as_array(std::move(p.print_quality)), as_array(std::move(p.rotation)),
-                          as_array(std::move(p.origin_x)), as_array(std::move(p.origin_y)));
-  }
-
-  void bind_synthesis(py::module_ & m) {
-    using F = pcc::FingerTables;
-    py::class_<F>(m, "SynthFingers", "The model of datasets/minutiae.py with a seed; columns as in synth_minutiae.h.")
-        .def(py::init(&finger_tables), py::arg("master_key"), py::arg("impression_key"), py::arg("model"),
-             py::arg("patterns"), py::arg("captures"), py::arg("sine"), py::arg("arctangent"))
-        .def(
-            "masters",
-            [](const F& t, uint32_t first, uint32_t count) {
-              return prints_made([&] { return pcc::make_masters(t, first, count); });
-            },
-            py::arg("first"), py::arg("count"))
-        .def(
-            "impressions",
-            [](const F& t, uint32_t first, uint32_t count, uint32_t first_impression, uint32_t impressions) {
-              return prints_made([&] { return pcc::make_impressions(t, first, count, first_impression, impressions); });
-            },
-            py::arg("first"), py::arg("count"), py::arg("first_impression"), py::arg("impressions"));
-  }
-
-  // ---- delimiter-separated files
-
-  // The vector's memory becomes the array's: nothing is copied.
-  template <class T>
-  py::array_t<T> as_array(std::vector<T> && values) {
-    auto* owned = new std::vector<T>(std::move(values));
-    py::capsule owner(owned, [](void* p) { delete static_cast<std::vector<T>*>(p); });
-    return py::array_t<T>(owned->size(), owned->data(), owner);
-  }
-
-  std::string_view bytes_of(const py::buffer_info& text) {
-    return {static_cast<const char*>(text.ptr), static_cast<size_t>(text.size * text.itemsize)};
-  }
-
-  // The first record's cells, the bytes and line ends up to the next record; None where there is no whole record.
-  py::object csv_record(const py::buffer& data, char delimiter, bool last) {
-    const py::buffer_info info = data.request();
-    pcc::CsvSplitter splitter(bytes_of(info), delimiter, last);
-    if (splitter.next() != pcc::CsvSplitter::Found::record) return py::none();
-    py::list cells;
-    for (std::string_view cell : splitter.cells()) cells.append(py::bytes(cell.data(), cell.size()));
-    return py::make_tuple(cells, splitter.consumed(), splitter.consumed_lines());
-  }
-
-  py::tuple csv_rows(const py::buffer& data, char delimiter, bool last,
-                     const std::vector<std::pair<int32_t, uint32_t>>& columns, const std::vector<uint32_t>& widths,
-                     size_t max_rows) {
-    const py::buffer_info info = data.request();
-    std::vector<pcc::CsvColumn> places;
-    for (const auto& [table, position] : columns) places.push_back({table, position});
-    pcc::CsvRows rows;
-    {
-      py::gil_scoped_release unlocked;
-      rows = pcc::read_csv_rows(bytes_of(info), delimiter, last, places, widths, max_rows);
-    }
-    const size_t count = rows.cells.size();
-    py::list tables;
-    for (pcc::CsvTable& table : rows.tables)
-      tables.append(py::make_tuple(py::bytes(table.texts.heap), as_array(std::move(table.texts.offsets)),
-                                   as_array(std::move(table.numbers)).reshape({count, size_t{table.width}})));
-    return py::make_tuple(tables, as_array(std::move(rows.begin)), as_array(std::move(rows.end)),
-                          as_array(std::move(rows.line)), as_array(std::move(rows.cells)), rows.consumed, rows.lines,
-                          rows.too_long);
-  }
-
-  void bind_csv(py::module_ & m) {
-    m.def("csv_record", csv_record, py::arg("data"), py::arg("delimiter"), py::arg("last"),
-          "(cells, size, lines) of the first record, with its line end; None where `data` has no whole record.");
-    m.def(
-        "csv_rows", csv_rows, py::arg("data"), py::arg("delimiter"), py::arg("last"), py::arg("columns"),
+void bind_csv(py::module_& m) {
+  m.def("csv_record", csv_record, py::arg("data"), py::arg("delimiter"), py::arg("last"),
+        "(cells, size, lines) of the first record, with its line end; None where `data` has no whole record.");
+  m.def("csv_rows", csv_rows, py::arg("data"), py::arg("delimiter"), py::arg("last"), py::arg("columns"),
         py::arg("widths"), py::arg("max_rows"),
         "Rows of `data`, their cells numbered, as csrc/csv_cells.h describes; a column is (table, position).\n"
         "Returns tables [(heap, offsets, numbers uint16[rows, width]), ...], and begin, end, line, cells of each row;\n"
         "consumed, lines, too_long.");
-  }
+}
 
-  // ---- images: streams in, arrays out; a damaged stream is ValueError(message, offset) ----
+// ---- images: streams in, arrays out; a damaged stream is ValueError(message, offset) ----
 
-  // The array takes over memory that new[] made.
-  Array<uint8_t> image_array(std::unique_ptr<uint8_t[]> samples, std::vector<py::ssize_t> shape) {
-    uint8_t* memory = samples.release();
-    const py::capsule owner(memory, [](void* p) { delete[] static_cast<uint8_t*>(p); });
-    return Array<uint8_t>(std::move(shape), memory, owner);
-  }
+// The array takes over memory that new[] made.
+Array<uint8_t> image_array(std::unique_ptr<uint8_t[]> samples, std::vector<py::ssize_t> shape) {
+  uint8_t* memory = samples.release();
+  const py::capsule owner(memory, [](void* p) { delete[] static_cast<uint8_t*>(p); });
+  return Array<uint8_t>(std::move(shape), memory, owner);
+}
 
-  template <class Decode>
-  auto decode_unlocked(const Array<uint8_t>& data, size_t pixel_limit, Decode decode) {
-    const uint8_t* bytes = data.data();
-    const auto size = static_cast<size_t>(data.size());
-    py::gil_scoped_release release;
-    return decode(bytes, size, pixel_limit);
-  }
+template <class Decode>
+auto decode_unlocked(const Array<uint8_t>& data, size_t pixel_limit, Decode decode) {
+  const uint8_t* bytes = data.data();
+  const auto size = static_cast<size_t>(data.size());
+  py::gil_scoped_release release;
+  return decode(bytes, size, pixel_limit);
+}
 
-  void bind_images(py::module_ & m) {
-    py::register_local_exception_translator([](std::exception_ptr error) {
-      try {
-        if (error) std::rethrow_exception(error);
-      } catch (const pcc::StreamError& e) {
-        PyErr_SetObject(PyExc_ValueError, py::make_tuple(e.what(), e.offset).ptr());
-      }
-    });
-    m.def(
-        "wsq_header",
-        [](const Array<uint8_t>& data) {
-          const pcc::wsq::Header header = pcc::wsq::read_header(data.data(), static_cast<size_t>(data.size()));
-          py::list comments;
-          for (const std::string& comment : header.comments) comments.append(py::bytes(comment));
-          return py::make_tuple(header.width, header.height, comments);
-        },
-        py::arg("data").noconvert(), "(width, height, comment segments).");
-    m.def(
-        "wsq_decode",
-        [](const Array<uint8_t>& data, size_t pixel_limit) {
-          pcc::wsq::Image image = decode_unlocked(data, pixel_limit, pcc::wsq::decode);
-          return image_array(std::move(image.pixels), {image.height, image.width});
-        },
-        py::arg("data").noconvert(), py::arg("pixel_limit"), "uint8 (height, width).");
-    m.def(
-        "wsq_encode",
-        [](const Array<uint8_t>& pixels, int ppi, double ratio) {
-          const uint8_t* grey = pixels.data();
-          const auto height = static_cast<int>(pixels.shape(0)), width = static_cast<int>(pixels.shape(1));
-          std::vector<uint8_t> stream;
-          {
-            py::gil_scoped_release release;
-            stream = pcc::wsq::encode(grey, width, height, ppi, ratio);
-          }
-          return py::bytes(reinterpret_cast<const char*>(stream.data()), stream.size());
-        },
-        py::arg("pixels").noconvert(), py::arg("ppi"), py::arg("ratio"), "The stream of uint8 (height, width).");
-    m.def(
-        "lossless_jpeg_decode",
-        [](const Array<uint8_t>& data, size_t pixel_limit) {
-          pcc::lossless_jpeg::Image image = decode_unlocked(data, pixel_limit, pcc::lossless_jpeg::decode);
-          return image_array(std::move(image.samples), {image.height, image.width, image.components});
-        },
-        py::arg("data").noconvert(), py::arg("pixel_limit"), "uint8 (height, width, components).");
-    m.attr("WSQ_SIDES") = py::make_tuple(pcc::wsq::kMinSide, pcc::wsq::kMaxSide);
+void bind_images(py::module_& m) {
+  py::register_local_exception_translator([](std::exception_ptr error) {
+    try {
+      if (error) std::rethrow_exception(error);
+    } catch (const pcc::StreamError& e) {
+      PyErr_SetObject(PyExc_ValueError, py::make_tuple(e.what(), e.offset).ptr());
+    }
+  });
+  m.def(
+      "wsq_header",
+      [](const Array<uint8_t>& data) {
+        const pcc::wsq::Header header = pcc::wsq::read_header(data.data(), static_cast<size_t>(data.size()));
+        py::list comments;
+        for (const std::string& comment : header.comments) comments.append(py::bytes(comment));
+        return py::make_tuple(header.width, header.height, comments);
+      },
+      py::arg("data").noconvert(), "(width, height, comment segments).");
+  m.def(
+      "wsq_decode",
+      [](const Array<uint8_t>& data, size_t pixel_limit) {
+        pcc::wsq::Image image = decode_unlocked(data, pixel_limit, pcc::wsq::decode);
+        return image_array(std::move(image.pixels), {image.height, image.width});
+      },
+      py::arg("data").noconvert(), py::arg("pixel_limit"), "uint8 (height, width).");
+  m.def(
+      "wsq_encode",
+      [](const Array<uint8_t>& pixels, int ppi, double ratio) {
+        const uint8_t* grey = pixels.data();
+        const auto height = static_cast<int>(pixels.shape(0)), width = static_cast<int>(pixels.shape(1));
+        std::vector<uint8_t> stream;
+        {
+          py::gil_scoped_release release;
+          stream = pcc::wsq::encode(grey, width, height, ppi, ratio);
+        }
+        return py::bytes(reinterpret_cast<const char*>(stream.data()), stream.size());
+      },
+      py::arg("pixels").noconvert(), py::arg("ppi"), py::arg("ratio"), "The stream of uint8 (height, width).");
+  m.def(
+      "lossless_jpeg_decode",
+      [](const Array<uint8_t>& data, size_t pixel_limit) {
+        pcc::lossless_jpeg::Image image = decode_unlocked(data, pixel_limit, pcc::lossless_jpeg::decode);
+        return image_array(std::move(image.samples), {image.height, image.width, image.components});
+      },
+      py::arg("data").noconvert(), py::arg("pixel_limit"), "uint8 (height, width, components).");
+  m.attr("WSQ_SIDES") = py::make_tuple(pcc::wsq::kMinSide, pcc::wsq::kMaxSide);
+}
+
+// ---- synthetic fingers
+
+// A struct of int32 from as many numbers.
+template <class Struct>
+Struct numbers_as(const int32_t* numbers, py::ssize_t count) {
+  Struct made;
+  if (count * py::ssize_t{sizeof(int32_t)} != py::ssize_t{sizeof made})
+    throw std::invalid_argument("expected " + std::to_string(sizeof made / sizeof(int32_t)) + " numbers");
+  std::memcpy(&made, numbers, sizeof made);
+  return made;
+}
+
+pcc::FingerTables finger_tables(uint64_t master_key, uint64_t impression_key, const std::vector<int32_t>& model,
+                                const Array<int32_t>& patterns, const Array<int32_t>& captures,
+                                std::vector<int16_t> sine, std::vector<uint16_t> arctangent) {
+  if (patterns.ndim() != 2 || patterns.shape(0) != pcc::kPatterns || captures.ndim() != 2 || captures.shape(0) < 1)
+    throw std::invalid_argument("expected patterns (5, numbers) and captures (n, numbers)");
+  if (sine.size() != 1024 || arctangent.size() != 257)
+    throw std::invalid_argument("expected 1024 sines and 257 arc tangents");
+  pcc::FingerTables tables;
+  tables.model = numbers_as<pcc::FingerModel>(model.data(), py::ssize_t(model.size()));
+  for (py::ssize_t i = 0; i < pcc::kPatterns; ++i)
+    tables.patterns[size_t(i)] = numbers_as<pcc::Pattern>(patterns.data(i, 0), patterns.shape(1));
+  for (py::ssize_t i = 0; i < captures.shape(0); ++i)
+    tables.captures.push_back(numbers_as<pcc::Capture>(captures.data(i, 0), captures.shape(1)));
+  tables.sine = std::move(sine);
+  tables.arctangent = std::move(arctangent);
+  tables.master_key = master_key;
+  tables.impression_key = impression_key;
+  if (tables.model.steepness < 256) throw std::invalid_argument("steepness is 256 or more");
+  pcc::steepen(tables);
+  return tables;
+}
+
+template <class Make>
+py::tuple prints_made(Make make) {
+  pcc::Prints p;
+  {
+    py::gil_scoped_release unlocked;
+    p = make();
   }
+  return py::make_tuple(as_array(std::move(p.offsets)), as_array(std::move(p.x)), as_array(std::move(p.y)),
+                        as_array(std::move(p.angle)), as_array(std::move(p.type)), as_array(std::move(p.quality)),
+                        as_array(std::move(p.origin)), as_array(std::move(p.pattern)), as_array(std::move(p.capture)),
+                        as_array(std::move(p.print_quality)), as_array(std::move(p.rotation)),
+                        as_array(std::move(p.origin_x)), as_array(std::move(p.origin_y)));
+}
+
+void bind_synthesis(py::module_& m) {
+  using F = pcc::FingerTables;
+  py::class_<F>(m, "SynthFingers", "The model of datasets/minutiae.py with a seed; columns as in synth_minutiae.h.")
+      .def(py::init(&finger_tables), py::arg("master_key"), py::arg("impression_key"), py::arg("model"),
+           py::arg("patterns"), py::arg("captures"), py::arg("sine"), py::arg("arctangent"))
+      .def(
+          "flow",
+          [](const F& t, uint32_t finger, int step, int rows, int columns) {
+            if (step < 1 || rows < 1 || columns < 1 || rows > 4096 || columns > 4096)
+              throw std::invalid_argument("step, rows and columns are at least 1, rows and columns at most 4096");
+            pcc::FlowMap f = pcc::make_flow_map(t, finger, step, rows, columns);
+            return py::make_tuple(f.pattern, f.pad_width, f.pad_height, as_array(std::move(f.points)),
+                                  as_array(std::move(f.directions)).reshape({rows, columns}));
+          },
+          py::arg("finger"), py::arg("step"), py::arg("rows"), py::arg("columns"))
+      .def(
+          "masters",
+          [](const F& t, uint32_t first, uint32_t count) {
+            return prints_made([&] { return pcc::make_masters(t, first, count); });
+          },
+          py::arg("first"), py::arg("count"))
+      .def(
+          "impressions",
+          [](const F& t, uint32_t first, uint32_t count, uint32_t first_impression, uint32_t impressions) {
+            return prints_made([&] { return pcc::make_impressions(t, first, count, first_impression, impressions); });
+          },
+          py::arg("first"), py::arg("count"), py::arg("first_impression"), py::arg("impressions"));
+}
 
 }  // namespace
 
@@ -831,7 +840,7 @@ PYBIND11_MODULE(_cpu, m) {
   bind_ids(m);
   bind_minutiae(m);
   bind_fingers(m);
-  bind_synthesis(m);
   bind_csv(m);
   bind_images(m);
+  bind_synthesis(m);
 }
