@@ -20,10 +20,10 @@ from pcc_match.finger.compare import Comparison, compare
 from pcc_match.finger.gallery import FingerGallery
 from pcc_match.finger.prints import FingerRecord
 from pcc_match.finger.search import FingerMatch, FingerMatcher
-from pcc_match.treaties.search_types import SEARCH_TYPES
 from pcc_match.finger.template import FingerTemplate
 from pcc_match.output import complete_file, write_complete
 from pcc_match.progress import Progress
+from pcc_match.treaties.search_types import SEARCH_TYPES
 
 INDEX = "index.csv"
 _COLUMNS = ("file", "id", "subject", "position", "source")
@@ -48,13 +48,19 @@ def add_commands(commands: Any) -> None:
 def add_enrolling(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source", default="", help="prints: what found the minutiae; thresholds are kept by it")
     parser.add_argument(
-        "--subject", metavar="REGEX", help="prints: the subject is what the first group matches in the id (default: the id)"
+        "--subject",
+        metavar="REGEX",
+        help="prints: the subject is what the first group matches in the id (default: the id)",
     )
 
 
 def add_searching(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--type", default="TP/TP", choices=list(SEARCH_TYPES), dest="search_type", help="prints: search type (%(default)s)"
+        "--type",
+        default="TP/TP",
+        choices=list(SEARCH_TYPES),
+        dest="search_type",
+        help="prints: search type (%(default)s)",
     )
     parser.add_argument("--threshold", type=int, default=1, metavar="SCORE", help="prints: least score of a candidate")
 

@@ -218,6 +218,8 @@ def _wrong_prints(part: Part) -> Iterator[str]:
 def _same(a: FingerColumns, b: FingerColumns) -> bool:
     columns = (name for name in _PACKED if name != "source")
     sources = ([columns.sources[number] for number in columns.source.tolist()] for columns in (a, b))
-    return len(a) == len(b) and all(np.array_equal(getattr(a, name), getattr(b, name)) for name in columns) and (
-        next(sources) == next(sources)
+    return (
+        len(a) == len(b)
+        and all(np.array_equal(getattr(a, name), getattr(b, name)) for name in columns)
+        and (next(sources) == next(sources))
     )

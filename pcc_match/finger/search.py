@@ -23,12 +23,12 @@ from pcc_match.finger.compare import LATENTS, Comparison, compare, score_matrix
 from pcc_match.finger.gallery import FingerGallery, FingerPart, subjects_over
 from pcc_match.finger.palms import PLACE, comparable, is_palm, places_of
 from pcc_match.finger.prints import FingerRecord
-from pcc_match.treaties.search_types import SEARCH_TYPES, SearchType
 from pcc_match.finger.template import FingerTemplate
 from pcc_match.gallery.gallery import ranks_over
 from pcc_match.gallery.store import NO_ROW
 from pcc_match.treaties import Treaty
 from pcc_match.treaties import treaty as treaty_set
+from pcc_match.treaties.search_types import SEARCH_TYPES, SearchType
 
 _BLOCK: Final = 1 << 11  # rows that one thread compares at a time
 
@@ -250,9 +250,7 @@ class FingerMatcher:
             rows, scores = rows[live], scores[live]
         return rows.astype(np.intp) + part.first_row, scores
 
-    def _scores(
-        self, probe: FingerColumns, references: FingerColumns, block: range, latent: str
-    ) -> NDArray[np.int32]:
+    def _scores(self, probe: FingerColumns, references: FingerColumns, block: range, latent: str) -> NDArray[np.int32]:
         """int32 (len(probe), len(block))."""
         if self._on_cpu:  # in place: nothing of the mapped columns is copied
             sets = references.sets[block.start : block.stop + 1]
