@@ -92,7 +92,8 @@ u32 direction(const FingerTables& t, s32 x, s32 y) {
 }
 
 // Direction of the ridges, 0 to kTurn / 2: half the sum of the angles seen from cores less those seen from deltas
-// (Sherlock and Monro 1993); for plain arches the slope of a hump that is highest over the middle and flat at the ends.
+// (Sherlock and Monro 1993), of a pattern drawn out in height; for plain arches the slope of a hump that is highest
+// over the middle and flat at the ends.
 u32 ridge(const FingerTables& t, const Flow& f, s32 x, s32 y) {
   if (f.points == 0) {
     const s32 along = std::clamp(x * 1024 / f.pad_width, -1024, 1024);  // 1024: the edge of the pad
@@ -101,8 +102,9 @@ u32 ridge(const FingerTables& t, const Flow& f, s32 x, s32 y) {
     return direction(t, 256, slope) % (kTurn / 2);
   }
   u32 sum = 0;
-  for (int i = 0; i < f.points; ++i) sum += u32(f.sign[i]) * direction(t, x - f.x[i], f.y[i] - y);
-  return (sum & (kTurn - 1)) >> 1;
+  for (int i = 0; i < f.points; ++i)
+    sum += u32(f.sign[i]) * direction(t, (x - f.x[i]) * 16, (f.y[i] - y) * (16 * 1024 / t.model.steepness));
+  return t.steepened[(sum & (kTurn - 1)) >> 6];
 }
 
 template <class Weights>
@@ -293,8 +295,9 @@ class Impression {
       Minutia p{};
       if (i < clustered) {
         const Minutia& near = master_.minutiae[size_t(origin_[size_t(below(u >> 16, real))])];
-        p.x = near.x + triangular(v, 5 * kUnit);
-        p.y = near.y + triangular(v >> 32, 5 * kUnit);
+        const s32 distance = 6 * kUnit + below(v, 8 * kUnit);
+        p.x = near.x + distance * sine(t_, u32(v >> 16 & 0xFFFF)) / 16384;
+        p.y = near.y + distance * cosine(t_, u32(v >> 16 & 0xFFFF)) / 16384;
       } else {
         p.x = contact.x + below(v, 2 * contact.width) - contact.width;
         p.y = contact.y + below(v >> 16, 2 * contact.height) - contact.height;
@@ -365,6 +368,26 @@ class Impression {
 };
 
 }  // namespace
+
+void steepen(FingerTables& t) {
+  for (u32 k = 0; k < 1024; ++k) {
+    const u32 angle = k * (kTurn / 2048);
+    t.steepened.push_back(u16(direction(t, cosine(t, angle), sine(t, angle) * t.model.steepness / 1024)));
+  }
+}
+
+FlowMap make_flow_map(const FingerTables& t, u32 finger, int step, int rows, int columns) {
+  Words words(t.master_key, finger);
+  const Flow f = make_flow(t, words, finger);
+  FlowMap out{f.pattern, f.pad_width / kUnit, f.pad_height / kUnit, {}, {}};
+  for (int i = 0; i < f.points; ++i)
+    out.points.insert(out.points.end(), {f.sign[size_t(i)], f.x[size_t(i)] / kUnit, f.y[size_t(i)] / kUnit});
+  for (int r = 0; r < rows; ++r)
+    for (int c = 0; c < columns; ++c)
+      out.directions.push_back(
+          u16(ridge(t, f, (2 * c + 1 - columns) * step * kUnit / 2, (2 * r + 1 - rows) * step * kUnit / 2)));
+  return out;
+}
 
 Prints make_masters(const FingerTables& t, u32 first, u32 count) {
   Prints out;

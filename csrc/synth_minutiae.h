@@ -14,7 +14,7 @@ constexpr int kPatterns = 5, kSingularPoints = 4;
 
 // Every number of the model, in the order of FingerModel's fields in datasets/minutiae.py (which explains them).
 struct FingerModel {
-  std::int32_t density, density_spread, pad_width, pad_height, pad_spread;
+  std::int32_t density, density_spread, pad_width, pad_height, pad_spread, steepness;
   std::int32_t crowding, crowding_radius, spacing, direction_spread, downward, endings;
   std::int32_t keep, keep_quality, keep_strength, confusion, other, jitter, angle_jitter, outliers, bend;
   std::int32_t clustered, edge;
@@ -43,6 +43,7 @@ struct FingerTables {
   std::vector<Capture> captures;
   std::vector<std::int16_t> sine;            // 1024 a turn, times 16384
   std::vector<std::uint16_t> arctangent;     // of k / 256, k = 0 ... 256
+  std::vector<std::uint16_t> steepened;      // what a ridge at k / 2048 turn becomes; made by steepen()
   std::uint64_t master_key, impression_key;  // datasets/draws.py: Stream.key
 };
 
@@ -57,6 +58,16 @@ struct Prints {
   std::vector<std::int16_t> rotation, origin_x, origin_y;
 };
 
+void steepen(FingerTables& tables);
+// The flow of a finger's ridges: directions (0 to half a turn) at points `step` pixels apart, rows * columns of them
+// about the middle of the finger; its cores and deltas as sign, x, y in pixels.
+struct FlowMap {
+  std::uint8_t pattern;
+  std::int32_t pad_width, pad_height;  // half of them, pixels
+  std::vector<std::int32_t> points;
+  std::vector<std::uint16_t> directions;
+};
+FlowMap make_flow_map(const FingerTables& tables, std::uint32_t finger, int step, int rows, int columns);
 Prints make_masters(const FingerTables& tables, std::uint32_t first, std::uint32_t count);
 // All impressions (first_impression and the following) of each finger before those of the next.
 Prints make_impressions(const FingerTables& tables, std::uint32_t first, std::uint32_t count,

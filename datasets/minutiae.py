@@ -1,7 +1,7 @@
 """Synthetic fingers as minutiae, fast enough for galleries of ten million: see CARD-minutiae.md for what they model.
 
-A finger has a master: all its minutiae. Each impression shows some of them, moved, and some that are none. Positions are
-pixels at 500 ppi from the top left of the impression's image, y down; angles are in the sense of INCITS 378.
+A finger has a master: all its minutiae. Each impression shows some of them, moved, and some that are none. Positions
+are pixels at 500 ppi from the top left of the impression's image, y down; angles are in the sense of INCITS 378.
 """
 
 from collections import deque
@@ -9,15 +9,18 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import astuple, dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pcc_match import _cpu
 from pcc_match.datasets.draws import Stream
-from pcc_match.datasets.patterns import PATTERNS, patterns
+from pcc_match.datasets.patterns import patterns
+from pcc_match.finger.template import FingerTemplate, MinutiaSet
 
 VERSION = 1  # of the model: a change of any minutia for any seed raises it
+SOURCE = "synthetic"  # FingerTemplate.source
 MOST_FINGERS = 1 << 32
 MOST_IMPRESSIONS = 256  # of a finger
 BATCH = 1 << 14  # fingers
@@ -33,21 +36,22 @@ class FingerModel:
     pad_width: int = 152 * 16  # half the width and height of the finger's pad, an ellipse
     pad_height: int = 205 * 16
     pad_spread: int = 80  # of 1024
-    crowding: int = 260  # share of minutiae that lie about a singular point
-    crowding_radius: int = 55  # pixels
+    steepness: int = 1600  # height of a pattern to its width, against that of the singular points' own field, 1/1024
+    crowding: int = 300  # share of minutiae that lie about a singular point
+    crowding_radius: int = 50  # pixels
     spacing: int = 700  # share of minutiae with none in the eight squares (of 6.25 pixels) about their own
-    direction_spread: int = 1000  # of minutiae about the flow
-    downward: int = 300  # where ridges are vertical, (1024 + this) / 2048 of the minutiae point down
+    direction_spread: int = 1500  # of minutiae about the flow
+    downward: int = 420  # where ridges are vertical, (1024 + this) / 2048 of the minutiae point down
     endings: int = 584  # share; the others are bifurcations
-    keep: int = 780  # share found by an extractor at quality and strength 128,
+    keep: int = 790  # share found by an extractor at quality and strength 128,
     keep_quality: int = 330  # more at quality 255,
     keep_strength: int = 240  # and at strength 255
     confusion: int = 120  # share whose type is mistaken
     other: int = 60  # share of unknown type
-    jitter: int = 20  # spread of x and of y
+    jitter: int = 19  # spread of x and of y
     angle_jitter: int = 700
     outliers: int = 80  # share with three times these spreads
-    bend: int = 40  # of the coefficients of plastic distortion, at 128 pixels from the middle of the finger
+    bend: int = 34  # of the coefficients of plastic distortion, at 128 pixels from the middle of the finger
     clustered: int = 400  # share of the spurious minutiae that lie close to another
     edge: int = 500  # how much less is found at the edge of the contact, of 1024
 
@@ -90,7 +94,8 @@ class Impressions:
     x, y         int16, pixels at 500 ppi; angle uint8, 256 a turn; type uint8, 0 other, 1 ridge ending, 2 bifurcation;
                  quality uint8, 1-100
     origin       int16, number of the minutia in the finger's master, -1 where it is spurious
-    pattern      uint8 [n], index into PATTERNS; capture uint8 [n], index into the captures; print_quality uint8 [n], 0-255
+    pattern      uint8 [n], index into PATTERNS; capture uint8 [n], index into the captures
+    print_quality  uint8 [n], 0-255
     rotation     int16 [n], of the impression against the master, counter-clockwise, 1/65536 turn
     origin_x, origin_y   int16 [n], where the master's origin lies in the image
     sizes        int32 [n, 2], width and height of the images
@@ -121,6 +126,13 @@ class Impressions:
         """Finger positions 1-10 (ANSI/NIST-ITL table of friction ridge positions)."""
         return (self.finger % 10 + 1).astype(np.uint8)
 
+    def template(self, row: int) -> FingerTemplate:
+        row = range(len(self))[row]
+        rows = slice(int(self.offsets[row]), int(self.offsets[row + 1]))
+        minutiae = MinutiaSet(self.x[rows], self.y[rows], self.angle[rows], self.type[rows], self.quality[rows])
+        width, height = self.sizes[row].tolist()
+        return FingerTemplate((minutiae,), int(self.finger[row]) % 10 + 1, width, height, SOURCE)
+
     @property
     def subject(self) -> NDArray[np.int64]:
         """Ten fingers are a subject."""
@@ -142,6 +154,12 @@ class Masters:
     type: NDArray[np.uint8]
     strength: NDArray[np.uint8]
     pattern: NDArray[np.uint8]
+
+
+def templates(count: int, seed: int, **options: Any) -> Iterator[FingerTemplate]:
+    """The same as impressions(), one by one as templates."""
+    for made in impressions(count, seed, **options):
+        yield from map(made.template, range(len(made)))
 
 
 def masters(count: int, seed: int, *, first: int = 0, model: FingerModel | None = None) -> Masters:
@@ -166,8 +184,8 @@ def impressions(
 ) -> Iterator[Impressions]:
     """Impressions of fingers `first` to first + count - 1 in batches of so many fingers, in order.
 
-    Each finger has impressions first_impression, first_impression + 1, ... (0 to 255). The same numbers, seed, model and
-    captures give the same bits on every machine, for any batch and any number of threads.
+    Each finger has impressions first_impression, first_impression + 1, ... (0 to 255). The same numbers, seed, model
+    and captures give the same bits on every machine, for any batch and any number of threads.
     """
     _check(count, first, first_impression, impressions)
     if batch < 1 or threads < 1:
