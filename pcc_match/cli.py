@@ -23,6 +23,7 @@ from pcc_match.dna.loci import LOCI
 from pcc_match.dna.profile import KINDS, SINGLES
 from pcc_match.dna.rule import InclusionRule, refusals
 from pcc_match.errors import DeviceError, GalleryError, PccError
+from pcc_match.evaluation.cli import add_command as add_evaluate_command
 from pcc_match.finger import cli as finger_cli
 from pcc_match.gallery.store import kind_of
 from pcc_match.itl.cli import add_commands as add_itl_commands
@@ -397,9 +398,7 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument("--kind", choices=list(_KINDS), required=True)
     for name, replace in (("import", False), ("replace", True)):
         importing = command(galleries, name, gallery_import, json_option, reading, gallery="directory")
-        importing.add_argument(
-            "file", nargs="+", metavar="FILE", help="CSV or JSON file; templates, folders of them"
-        )
+        importing.add_argument("file", nargs="+", metavar="FILE", help="CSV or JSON file; templates, folders of them")
         finger_cli.add_enrolling(importing)
         importing.set_defaults(replace=replace)
     remove = command(galleries, "remove", gallery_remove, json_option, gallery="directory")
@@ -431,6 +430,7 @@ def _parser() -> argparse.ArgumentParser:
 
     finger_cli.add_commands(commands)
     add_itl_commands(commands)
+    add_evaluate_command(commands)
 
     synth = commands.add_parser("synth", help="make synthetic data sets")
     sets = synth.add_subparsers(required=True, metavar="SET")

@@ -101,7 +101,9 @@ def _finger(facts: Mapping[str, Any], other: Mapping[str, Any] | None) -> str:
     speed = facts.get("speed")
     if speed:
         cards.append(("comparisons a second", f"{speed['comparisons_per_second']:,.0f}", _place(speed)))
-    curves: list[tuple[str, Mapping[str, Any]]] = [("this run", facts["det"])] + ([("other run", other["det"])] if other else [])
+    curves: list[tuple[str, Mapping[str, Any]]] = [("this run", facts["det"])] + (
+        [("other run", other["det"])] if other else []
+    )
     histogram = facts["histogram"]
     marks = [(rate["fmr"], rate["value"]) for rate in facts["rates"] if rate.get("fmr") in (0.01, 0.001, 0.0001)]
     figures = [
