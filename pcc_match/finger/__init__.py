@@ -1,6 +1,17 @@
 """Fingerprints: templates of minutiae and their comparison."""
 
 from pcc_match.finger.extract import Examination, SingularPoint, examine, extract
+from pcc_match.finger.slap import SlapFinger, examine_slap, extract_slap
 from pcc_match.finger.template import FingerTemplate, MinutiaSet
 
-__all__ = ["Examination", "FingerTemplate", "MinutiaSet", "SingularPoint", "examine", "extract"]
+__all__ = [
+    "Examination",
+    "FingerTemplate",
+    "MinutiaSet",
+    "SingularPoint",
+    "SlapFinger",
+    "examine",
+    "examine_slap",
+    "extract",
+    "extract_slap",
+]
