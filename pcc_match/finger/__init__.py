@@ -1,17 +1,24 @@
-"""Fingerprints: templates of minutiae and their comparison."""
+"""Fingerprints: templates of minutiae, their extraction from images and their comparison."""
 
+from pcc_match.finger.columns import FingerColumns
+from pcc_match.finger.compare import Comparison, SetComparison, compare, score_matrix
 from pcc_match.finger.extract import Examination, SingularPoint, examine, extract
 from pcc_match.finger.slap import SlapFinger, examine_slap, extract_slap
 from pcc_match.finger.template import FingerTemplate, MinutiaSet
 
 __all__ = [
+    "Comparison",
     "Examination",
+    "FingerColumns",
     "FingerTemplate",
     "MinutiaSet",
+    "SetComparison",
     "SingularPoint",
     "SlapFinger",
+    "compare",
     "examine",
     "examine_slap",
     "extract",
     "extract_slap",
+    "score_matrix",
 ]
