@@ -121,6 +121,24 @@ class Comparison:
             )
         return "\n".join(lines)
 
+    def to_svg(self, *images: NDArray[np.uint8] | None, titles: tuple[str, str] = ("a", "b")) -> str:
+        """Both prints side by side with the paired minutiae of `best`, as SVG.
+
+        images   of a and of b, uint8 (height, width), dark ridges on light ground, of any resolution; without them the
+                 minutiae alone are drawn
+        """
+        from pcc_match.finger import draw
+
+        return draw.svg(*draw.sides(self, images, titles))
+
+    def to_png(
+        self, *images: NDArray[np.uint8] | None, titles: tuple[str, str] = ("a", "b"), width: int = 1440
+    ) -> bytes:
+        """The same as PNG of this width in pixels; PccError names the extra where Pillow is missing."""
+        from pcc_match.finger import draw
+
+        return draw.png(*draw.sides(self, images, titles), width=width)
+
 
 def compare(a: FingerTemplate, b: FingerTemplate, *, latent: bool | str = "") -> Comparison:
     """Two fingers compared, each set of minutiae of one with each of the other. Symmetric, but for latents.
