@@ -1,5 +1,6 @@
 """Treaty sets: what the shipped ones ask, and how a file of one's own is read or refused."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,12 @@ def test_the_decision() -> None:
     assert rule.qualities == (1, 2, 3, 4)
     inclusion = treaty("eu-2008-616").inclusion
     assert (inclusion.min_designated_loci, inclusion.min_person_ess_loci, inclusion.max_three_allele_loci) == (6, 6, 1)
+
+
+def test_candidates_of_a_search_of_prints() -> None:
+    limits = treaty("eu-2008-616").finger.max_candidates
+    assert limits == {"TP/TP": 1, "LT/TP": 10, "LP/PP": 5, "TP/UL": 5, "LT/UL": 5, "PP/ULP": 5, "LP/ULP": 5}
+    assert treaty("pcc-see").finger == treaty("eu-2008-616").finger
 
 
 def test_pcc_see_has_the_decisions_limits_and_its_own_basis() -> None:
@@ -71,11 +78,21 @@ def test_a_file_of_ones_own_may_stand_alone(tmp_path: Path) -> None:
         min_designated_loci = 7
         min_person_ess_loci = 5
         max_three_allele_loci = 0
+        [finger.max_candidates]
+        TP/TP = 2
+        LT/TP = 3
+        LP/PP = 4
+        TP/UL = 5
+        LT/UL = 6
+        PP/ULP = 7
+        LP/ULP = 8
         """
+    keys = re.sub(r"(\w+/\w+)", r'"\1"', keys)
     assert treaty(write(tmp_path, keys)).dna.packed() == (7, 2, 2, 2, 0, 1, 0b1010)
     for line in filter(None, map(str.strip, keys.splitlines())):
         if "=" in line:
-            with pytest.raises(ExchangeError, match=f"{line.split()[0]} is missing"):
+            key = line.split()[0].strip('"')
+            with pytest.raises(ExchangeError, match=f"{key} is missing"):
                 treaty(write(tmp_path, keys.replace(line, "")))
 
 
@@ -95,7 +112,13 @@ def test_a_file_of_ones_own_may_stand_alone(tmp_path: Path) -> None:
         ("[dna.inclusion]\nmin_designated_loci = -6", "[dna.inclusion] min_designated_loci: -6"),
         ("[dna.inclusion]\nmin_loci = 6", "[dna.inclusion] unknown key 'min_loci'"),
         ("[dna.exclusion]\nx = 6", "[dna] unknown key 'exclusion'"),
-        ("[finger]\nx = 6", "unknown key 'finger'"),
+        ("[vehicles]\nx = 6", "unknown key 'vehicles'"),
+        ("[finger]\nx = 6", "[finger] unknown key 'x'; the keys are max_candidates"),
+        ("[finger.max_candidates]\n'TP/XX' = 6", "[finger.max_candidates] unknown key 'TP/XX'"),
+        ("[finger.max_candidates]\n'TP/TP' = 0", "[finger.max_candidates] TP/TP: 0"),
+        ("[finger.max_candidates]\n'TP/TP' = true", "[finger.max_candidates] TP/TP: True"),
+        ("[finger.max_candidates]\n'TP/TP' = 'unlimited'", "[finger.max_candidates] TP/TP: None"),
+        ("[finger.max_candidates]\n'TP/TP' = [1]", "[finger.max_candidates] TP/TP: (1,)"),
         ("title = 7", "title: 7"),
         ("dna = 7", "dna: 7 is not a table"),
         ("dna = {inclusion = 7}", "inclusion: 7 is not a table"),

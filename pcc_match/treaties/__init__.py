@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from pcc_match.dna.rule import DnaRule, InclusionRule
 from pcc_match.errors import ExchangeError
+from pcc_match.finger.search_types import SEARCH_TYPES, FingerRule
 
 _SHIPPED: Final = Path(__file__).parent
 _UNLIMITED: Final = "unlimited"  # TOML has no word for "none"
@@ -15,13 +16,14 @@ _UNLIMITED: Final = "unlimited"  # TOML has no word for "none"
 
 @dataclass(frozen=True)
 class Treaty:
-    """One parameter set: the matching rule and what a profile needs to be exchanged."""
+    """One parameter set: the matching rule, what a profile needs to be exchanged, the limits of searches of prints."""
 
     name: str
     title: str
     basis: str  # the legal text
     dna: DnaRule
     inclusion: InclusionRule
+    finger: FingerRule
 
 
 # Each table of a treaty file and its keys; a set that extends another may leave any of them out.
@@ -29,6 +31,8 @@ _KEYS: Final = {
     "": {"name", "title", "basis"},
     "dna": {field.name for field in fields(DnaRule)} - {"name", "basis"},
     "dna.inclusion": {field.name for field in fields(InclusionRule)},
+    "finger": set(),
+    "finger.max_candidates": set(SEARCH_TYPES),
 }
 
 
@@ -58,9 +62,11 @@ def treaty(name_or_path: str | os.PathLike[str]) -> Treaty:
         dna = DnaRule(**values["dna"], name=head["name"], basis=head["basis"])
         table = "dna.inclusion"
         inclusion = InclusionRule(**values["dna.inclusion"])
+        table = "finger.max_candidates"
+        finger = FingerRule(values["finger.max_candidates"])
     except ExchangeError as error:
         raise _error(file, table, str(error)) from None
-    return Treaty(**head, dna=dna, inclusion=inclusion)
+    return Treaty(**head, dna=dna, inclusion=inclusion, finger=finger)
 
 
 def _shipped(name: str) -> Path:
@@ -98,7 +104,7 @@ def _table(file: Path, content: dict[str, Any], table: str, keys: set[str]) -> d
             raise _error(file, "", f"{part}: {content!r} is not a table [{table}]")
     below = {other.removeprefix(table).strip(".").split(".")[0] for other in _KEYS if other.startswith(table)}
     for key in content.keys() - keys - below:
-        raise _error(file, table, f"unknown key {key!r}; the keys are {', '.join(sorted(keys))}")
+        raise _error(file, table, f"unknown key {key!r}; the keys are {', '.join(sorted(keys | below - {''}))}")
     return {key: _plain(value) for key, value in content.items() if key in keys}
 
 
