@@ -103,6 +103,8 @@ class AuditRecord:
         for time in (self.received_at, self.answered_at):
             if time is not None and time.tzinfo is None:
                 raise ExchangeError(f"audit record: {time} has no time zone: give times in UTC")
+        if self.answered_at is not None and self.answered_at < self.received_at:
+            raise ExchangeError("audit record: answered before it was received: look at the clocks")
 
     def __repr__(self) -> str:  # nothing that leads to a person
         return f"AuditRecord({self.event}, {self.direction}, {self.category}, {self.partner}, {self.event_id})"

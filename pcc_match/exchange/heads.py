@@ -1,4 +1,4 @@
-"""Signed heads: how many records a ledger has, and its chain there. Kept elsewhere, one proves that the ledger is whole.
+"""Signed heads: the number of records of a ledger and its chain there. Kept elsewhere, one proves the ledger whole.
 
 The key is Ed25519, a PEM file as `openssl genpkey -algorithm ed25519` writes it.
 """
@@ -62,7 +62,7 @@ class Head:
         try:
             key = ed25519.Ed25519PublicKey.from_public_bytes(bytes.fromhex(self.public_key))
             key.verify(bytes.fromhex(self.signature), self._signed_text())
-        except (InvalidSignature, ValueError):
+        except (InvalidSignature, ValueError, TypeError):
             return False
         return True
 

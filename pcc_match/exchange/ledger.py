@@ -33,6 +33,8 @@ from pcc_match.exchange.heads import Head, public_key, read_key
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+    from pcc_match.exchange.verify import LedgerProblem
+
 APPLICATION: Final = 0x70636C31  # in the file's header: "pcl1"
 QUOTA_DAYS: Final = 7  # how long past days' quotas are kept
 
@@ -62,7 +64,7 @@ STATES: Final = {
     "rejected": ("match", "rejected"),
     "core data": ("hit", "core data"),
 }
-_STORES: Final = {"answered", "received"}  # events whose matches are followed up
+STORES: Final = ("answered", "received")  # events whose matches are followed up
 
 
 class Entry(NamedTuple):
@@ -176,6 +178,18 @@ class Ledger:
     def __repr__(self) -> str:
         return f"Ledger({str(self.path)!r})"
 
+    @staticmethod
+    def verify(path: str | os.PathLike[str], head: Head | None = None) -> list[LedgerProblem]:
+        """What is wrong with a ledger; empty if every record is as it was written and nothing is missing.
+
+        Finds each record that was changed, removed, inserted, moved, or deleted before its time; with a head that was
+        kept elsewhere, also an end that was cut off. Each stored answer, quota and state of a match must follow from
+        the records; the file's structure is checked by SQLite. Nothing is written.
+        """
+        from pcc_match.exchange.verify import verify
+
+        return verify(Path(path), head)
+
     # ---- messages
 
     def repeat(self, record: AuditRecord, message: bytes) -> bytes | None:
@@ -286,7 +300,10 @@ class Ledger:
                 raise ExchangeError(
                     f"{self.path}: match {id} is in state {held.state!r}: {record.event} needs {before!r}"
                 )
-            number = self._append(replace(record, match=id))
+            if record.at < held.record.at:
+                raise ExchangeError(f"{self.path}: match {id} came after this decision: look at the clocks")
+            years = max(record.retention_years, held.record.retention_years)  # not deleted before what it decides
+            number = self._append(replace(record, match=id, retention_years=years))
             db.execute(
                 "UPDATE matches SET state = ?, last = ? WHERE number = ? AND place = ?", (after, number, *_split(id))
             )
@@ -360,15 +377,14 @@ class Ledger:
                 match = json.loads(text)["match"]
                 if number not in held and not (match and _split(match)[0] in held):
                     due.append(number)
-            if due:
-                rows = [(number,) for number in due]
-                db.executemany("UPDATE records SET salt = NULL, content = NULL WHERE number = ?", rows)
-                db.executemany("DELETE FROM requests WHERE number = ?", rows)
-                db.executemany("DELETE FROM matches WHERE ? IN (number, last)", rows)
-                days = (now.astimezone(UTC).date() - timedelta(QUOTA_DAYS)).isoformat()
-                db.execute("DELETE FROM quotas WHERE day < ?", (days,))
+            rows = [(number,) for number in due]
+            db.executemany("UPDATE records SET salt = NULL, content = NULL WHERE number = ?", rows)
+            db.executemany("DELETE FROM requests WHERE number = ?", rows)
+            db.executemany("DELETE FROM matches WHERE number = ?", rows)
+            days = (now.astimezone(UTC).date() - timedelta(QUOTA_DAYS)).isoformat()
+            quotas = db.execute("DELETE FROM quotas WHERE day < ?", (days,)).rowcount
+            if self._forget_answers(now) or due or quotas:
                 self._control("purged", now, numbers=runs(due), quotas_before=days)
-            db.execute("UPDATE requests SET answer = NULL WHERE answer IS NOT NULL AND repeat_until < ?", (utc(now),))
         with self._thread, explained(self.path):
             if not self._into_one_file():
                 raise ExchangeError(
@@ -491,12 +507,16 @@ class Ledger:
                 "INSERT INTO quotas VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET used = used + excluded.used",
                 (*quota_key(record), record.searches),
             )
-        if record.event in _STORES:
+        if record.event in STORES:
             places = range(1, len(record.matches) + 1)
             self._db.executemany("INSERT INTO matches VALUES (?, ?, 'match', ?)", [(number, p, number) for p in places])
-        now = utc(record.at)
-        self._db.execute("UPDATE requests SET answer = NULL WHERE answer IS NOT NULL AND repeat_until < ?", (now,))
+        self._forget_answers(record.at)
         return number
+
+    def _forget_answers(self, now: datetime) -> int:
+        """Deletes the answers that may not be repeated any more; how many."""
+        update = "UPDATE requests SET answer = NULL WHERE answer IS NOT NULL AND repeat_until < ?"
+        return self._db.execute(update, (utc(now),)).rowcount
 
     def _known(self, db: sqlite3.Connection, record: AuditRecord, message: bytes) -> bytes | RefusalError | None:
         row = db.execute("SELECT number, repeat_until, answer FROM requests WHERE key = ?", (request_key(record),))
