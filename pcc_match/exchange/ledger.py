@@ -669,5 +669,7 @@ def explained(path: Path) -> Iterator[None]:
         name = getattr(error, "sqlite_errorname", "") or ""
         meaning = next((text for code, text in _MEANING.items() if name.startswith(f"SQLITE_{code}")), str(error))
         raise ExchangeError(f"{path}: {meaning} ({name or type(error).__name__})") from error
+    except UnicodeDecodeError as error:  # in a message of SQLite that quotes the file
+        raise ExchangeError(f"{path}: {_MEANING['CORRUPT']}") from error
     except OSError as error:
         raise ExchangeError(f"{path}: {error.strerror}") from error

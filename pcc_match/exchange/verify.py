@@ -37,7 +37,7 @@ def verify(path: Path, head: Head | None = None) -> list[LedgerProblem]:
             db.execute("BEGIN")  # one state, whatever others write
             return list(_Check(db).problems(head))
     except ExchangeError as error:
-        if not isinstance(error.__cause__, sqlite3.Error):
+        if not isinstance(error.__cause__, sqlite3.DatabaseError | UnicodeDecodeError):
             raise
         return [LedgerProblem(None, f"the file's structure is damaged: {error.__cause__}: restore it from a copy")]
 
