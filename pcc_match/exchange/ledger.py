@@ -75,8 +75,12 @@ class Entry(NamedTuple):
     keep_until: str | None
     content: dict[str, Any] | None
 
+    def __repr__(self) -> str:  # nothing that leads to a person
+        return f"Entry({self.number}, {self.content['event'] if self.content else 'deleted'})"
+
     @property
     def record(self) -> AuditRecord | None:
+        """The audit record, if this holds one."""
         return None if self.content is None or self.keep_until is None else AuditRecord.from_content(self.content)
 
 
@@ -199,6 +203,7 @@ class Ledger:
         with the results of the first time. RefusalError: the id came with another message, or the answer is gone; that
         is recorded, too.
         """
+        self._require(record, "answered")
         with self._change() as db:
             known = self._known(db, record, message)
         return _outcome(known)
@@ -212,6 +217,7 @@ class Ledger:
         another process answered the same message in the meantime, its answer is returned. RefusalError as repeat(), and
         if the quota is used up.
         """
+        self._require(record, "answered")
         until = utc(record.received_at + repeat_window)
         with self._change() as db:
             outcome = self._known(db, record, message)
@@ -232,6 +238,7 @@ class Ledger:
         quota: what the partner has declared for the day (2008/616 Art. 13). RefusalError: the quota is used up, or the
         request id is taken.
         """
+        self._require(record, "asked")
         number = 0
         with self._change() as db:
             key = request_key(record)
@@ -250,6 +257,7 @@ class Ledger:
 
         RefusalError: no such request was made, or this reply id came with another answer.
         """
+        self._require(record, "received")
         ids: list[str] = []
         outcome: bytes | RefusalError | None = None
         with self._change() as db:
@@ -272,8 +280,7 @@ class Ledger:
 
     def append(self, record: AuditRecord) -> int:
         """Records what needs no more than a record: a refusal that was decided elsewhere. Its number."""
-        if record.event != "refused":
-            raise ExchangeError(f"{self.path}: event {record.event!r} has a method of its own")
+        self._require(record, "refused")
         with self._change():
             return self._append(record)
 
@@ -293,6 +300,7 @@ class Ledger:
 
     def decide(self, id: str, record: AuditRecord) -> int:
         """Takes a match to its next state: a record of event "confirmed", "rejected" or "core data". Its number."""
+        self._require(record, *STATES)
         before, after = STATES[record.event]
         with self._change() as db:
             held = self.match(id)
@@ -469,6 +477,10 @@ class Ledger:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
+
+    def _require(self, record: AuditRecord, *events: str) -> None:
+        if record.event not in events:
+            raise ExchangeError(f"{self.path}: a record of {record.event!r}; this takes {', '.join(map(repr, events))}")
 
     def _last(self) -> tuple[int, bytes]:
         row = self._db.execute("SELECT number, chain FROM records ORDER BY number DESC LIMIT 1").fetchone()

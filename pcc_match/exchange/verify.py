@@ -30,35 +30,35 @@ class LedgerProblem:
 
 def verify(path: Path, head: Head | None = None) -> list[LedgerProblem]:
     """What is wrong with the ledger; Ledger.verify() says more."""
-    if not path.is_file():
-        raise ExchangeError(f"{path}: there is no such ledger")
+    while True:
+        try:
+            before = path.stat()
+        except OSError as error:
+            raise ExchangeError(f"{path}: there is no such ledger ({error.strerror})") from None
+        alone = not Path(f"{path}-wal").exists()  # nobody has it open: reading it may leave no file behind
+        found = _problems(path, head, "immutable=1" if alone else "mode=ro")
+        after = path.stat()
+        if not (alone and found) or (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size):
+            return found  # else somebody has begun to write in between: look again
+
+
+def _problems(path: Path, head: Head | None, mode: str) -> list[LedgerProblem]:
     try:
-        with explained(path), closing(_open(path)) as db:
+        address = f"{path.absolute().as_uri()}?{mode}"
+        with explained(path), closing(sqlite3.connect(address, uri=True, isolation_level=None)) as db:
+            db.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
             db.execute("BEGIN")  # one state, whatever others write
             return list(_Check(db).problems(head))
     except ExchangeError as error:
-        if not isinstance(error.__cause__, sqlite3.DatabaseError | UnicodeDecodeError):
+        cause = error.__cause__
+        if not isinstance(cause, sqlite3.DatabaseError | UnicodeDecodeError) or _elsewhere(cause):
             raise
-        return [LedgerProblem(None, f"the file's structure is damaged: {error.__cause__}: restore it from a copy")]
+        return [LedgerProblem(None, f"the file's structure is damaged: {cause}: restore it from a copy")]
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    """For reading; also from a directory that cannot be written, if nothing is left in a write-ahead log."""
-    address = path.absolute().as_uri()
-    db = sqlite3.connect(f"{address}?mode=ro", uri=True, isolation_level=None)
-    try:
-        db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorname != "SQLITE_CANTOPEN" or Path(f"{path}-wal").exists():
-            db.close()
-            raise
-        db.close()
-        db = sqlite3.connect(f"{address}?immutable=1", uri=True, isolation_level=None)
-    except BaseException:
-        db.close()
-        raise
-    db.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
-    return db
+def _elsewhere(error: Exception) -> bool:
+    """The fault lies not in the file."""
+    return getattr(error, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_CANTOPEN"))
 
 
 class _Check:
