@@ -320,8 +320,8 @@ SWAP = "UPDATE records SET number = CASE number WHEN 6 THEN -7 ELSE -6 END WHERE
             "UPDATE heads SET head = replace(head, '\"count\":8', '\"count\":7')",
             "stored head 8: the signature does not fit",
         ),
-        ("CREATE TABLE more (x)", "tables: changed or strange: CREATE TABLE more"),
-        ("DROP INDEX requests_number", "tables: missing: CREATE INDEX requests_number"),
+        ("CREATE TABLE more (x)", "tables: changed or strange: table more"),
+        ("DROP INDEX requests_number", "tables: missing: index requests_number"),
         ("PRAGMA application_id = 7", "header"),
     ],
 )

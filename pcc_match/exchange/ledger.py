@@ -420,13 +420,20 @@ class Ledger:
 
     def checkpoint(self) -> None:
         """Signs the head (with a key) and moves everything from the write-ahead log into the file."""
-        if self._key is not None:
-            with self._change() as db:
-                count, chain = self._last()
-                if not db.execute("SELECT 1 FROM heads WHERE count = ?", (count,)).fetchone():
-                    db.execute("INSERT INTO heads VALUES (?, ?)", (count, self._head(count, chain).text()))
-        with self._thread, explained(self.path):
-            self._into_one_file()
+        try:
+            if self._key is not None:
+                with self._change() as db:
+                    count, chain = self._last()
+                    if not db.execute("SELECT 1 FROM heads WHERE count = ?", (count,)).fetchone():
+                        db.execute("INSERT INTO heads VALUES (?, ?)", (count, self._head(count, chain).text()))
+            with self._thread, explained(self.path):
+                self._into_one_file()
+        except ExchangeError as error:
+            log = f"{self.path.name}-wal"
+            raise ExchangeError(
+                f"{error}. Everything recorded before is safe: keep {self.path.name} and {log}, its write-ahead log, "
+                "together; they become one file when the ledger is closed the next time"
+            ) from error
 
     def export(self, file: TextIO, *, since: datetime | None = None, until: datetime | None = None) -> Head:
         """Writes the records for a supervisory authority: a line of JSON each, the signed head last.

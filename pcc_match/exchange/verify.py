@@ -48,6 +48,9 @@ def _problems(path: Path, head: Head | None, mode: str) -> list[LedgerProblem]:
         with explained(path), closing(sqlite3.connect(address, uri=True, isolation_level=None)) as db:
             db.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
             db.execute("BEGIN")  # one state, whatever others write
+            if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                what = "it is empty; if its making was interrupted, nothing was recorded, and create=True makes it"
+                return [LedgerProblem(None, what)]
             return list(_Check(db).problems(head))
     except ExchangeError as error:
         cause = error.__cause__
@@ -100,10 +103,14 @@ class _Check:
     def _schema(self) -> Iterator[str]:
         if self.db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
             yield "the file's header does not say that it is a ledger"
-        found = {sql for (sql,) in self.db.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")}
-        for sql in found ^ set(SCHEMA):
-            state = "changed or strange" if sql in found else "missing"
-            yield f"tables: {state}: {' '.join(sql.split()[:3])}"
+        query = "SELECT type, name, tbl_name, sql FROM sqlite_master"
+        with closing(sqlite3.connect(":memory:")) as fresh:
+            for statement in SCHEMA:
+                fresh.execute(statement)
+            expected = set(fresh.execute(query))
+        found = set(self.db.execute(query))
+        for each in found ^ expected:
+            yield f"tables: {'changed or strange' if each in found else 'missing'}: {each[0]} {each[1]}"
 
     # ---- the records
 
