@@ -18,6 +18,7 @@ setup(
         "pcc_match",
         "pcc_match.backends",
         "pcc_match.dna",
+        "pcc_match.exchange",
         "pcc_match.finger",
         "pcc_match.gallery",
         "pcc_match.itl",

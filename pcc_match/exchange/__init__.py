@@ -1,0 +1,1 @@
+"""Messages between states, answers, and the account of both."""
