@@ -19,6 +19,7 @@ setup(
         "pcc_match.backends",
         "pcc_match.dna",
         "pcc_match.exchange",
+        "pcc_match.finger",
         "pcc_match.gallery",
         "pcc_match.itl",
         "pcc_match.treaties",
@@ -29,6 +30,7 @@ setup(
     package_data={
         "pcc_match": ["py.typed"],
         "pcc_match.dna": ["*.toml"],
+        "pcc_match.exchange": ["*.toml", "*.xsd", "*.wsdl"],
         "pcc_match.itl": ["tables/*.toml", "profiles/*.toml"],
         "pcc_match.treaties": ["*.toml"],
         "pcc_match.datasets": ["*.md", "data/*"],

@@ -9,8 +9,7 @@ with pm.Matcher(gallery, treaty="pcc-see") as matcher:
 """
 
 from importlib import import_module
-from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pcc_match.dna.columns import ProfileColumns
 from pcc_match.dna.gallery import DnaGallery
@@ -32,13 +31,19 @@ from pcc_match.treaties import Treaty, treaties, treaty
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from pcc_match import itl
+    from pcc_match import finger, itl
+    from pcc_match.finger import FingerTemplate
+
+_MODULES = ("finger", "itl")
+_OF_FINGER = ("FingerTemplate",)
 
 
-def __getattr__(name: str) -> ModuleType:
-    """`pm.itl` is loaded at its first use."""
-    if name == "itl":
-        return import_module("pcc_match.itl")
+def __getattr__(name: str) -> Any:
+    """`pm.finger`, what it gives to the top level, and `pm.itl` are loaded at their first use."""
+    if name in _MODULES:
+        return import_module(f"pcc_match.{name}")
+    if name in _OF_FINGER:
+        return getattr(import_module("pcc_match.finger"), name)
     raise AttributeError(f"module 'pcc_match' has no attribute {name!r}")
 
 
@@ -48,6 +53,7 @@ __all__ = [
     "DnaProfile",
     "DnaRule",
     "ExchangeError",
+    "FingerTemplate",
     "GalleryError",
     "Match",
     "Matcher",
@@ -62,6 +68,7 @@ __all__ = [
     "TemplateError",
     "Treaty",
     "compare",
+    "finger",
     "itl",
     "rematch",
     "treaties",

@@ -111,11 +111,13 @@ class _Reader:
         return int.from_bytes(self.take(size), "big")
 
 
-def read_template(data: bytes, strict: bool = False) -> Template:
+def read_template(data: bytes, strict: bool = False, partial: bool = False) -> Template:
     """Reads a template of any of the five formats; TemplateError where it is none or is cut.
 
-    strict   also refuse a wrong total length, an impossible extended data area and bytes behind the last view;
-             otherwise these stand in `problems`
+    strict    also refuse a wrong total length, an impossible extended data area and bytes behind the last view;
+              otherwise these stand in `problems`
+    partial   of a template that is cut behind the head of its first view, the views and minutiae that are whole; what
+              is missing stands in `problems`
     """
     data = bytes(data)
     if data[:4] != b"FMR\0":
@@ -123,7 +125,7 @@ def read_template(data: bytes, strict: bool = False) -> Template:
     name = _recognise(data)
     if name == "ansi-2009" and _is_draft(data):
         name = "ansi-2007"
-    template = _read_as(data, FORMATS[name])
+    template = _read_as(data, FORMATS[name], partial and not strict)
     if strict and template.problems:
         raise TemplateError(template.problems[0])
     return template
@@ -136,17 +138,26 @@ def _is_draft(data: bytes) -> bool:
         return False
 
 
-def _read_as(data: bytes, format: Format) -> Template:
+def _read_as(data: bytes, format: Format, partial: bool = False) -> Template:
     problems: list[str] = []
     reader = _Reader(data)
     reader.take(8)
     stated, product, device, frame, count = _read_header(reader, format)
-    views = tuple(_read_view(reader, format, device, frame, problems) for _ in range(count))
+    views: list[View] = []
+    while len(views) < count:
+        start = reader.position
+        try:
+            views.append(_read_view(reader, format, device, frame, problems, partial))
+        except TemplateError as error:
+            if not partial or not views:
+                raise
+            problems.append(f"byte {start}: {count} views are stated, but only {len(views)} are there: {error}")
+            break
     if stated != reader.position:
         problems.append(f"byte 8: the total length is {stated}, but the views end at byte {reader.position}")
     if reader.position != len(data):
         problems.append(f"byte {reader.position}: {len(data) - reader.position} bytes stand behind the last view")
-    return Template(format.name, views, product, device, tuple(problems))
+    return Template(format.name, tuple(views), product, device, tuple(problems))
 
 
 def _recognise(data: bytes) -> str:
@@ -170,8 +181,8 @@ def _walks_as_iso_2011(data: bytes) -> bool:
         if size < 34:
             return False
         position += size
-        if position > len(data):
-            return False
+        if position > len(data):  # cut, if the views still add up to what is stated
+            return position <= total
     return position == total
 
 
@@ -198,7 +209,12 @@ def _read_header(reader: _Reader, format: Format) -> _Header:
 
 
 def _read_view(
-    reader: _Reader, format: Format, device: tuple[int, int], frame: Frame | None, problems: list[str]
+    reader: _Reader,
+    format: Format,
+    device: tuple[int, int],
+    frame: Frame | None,
+    problems: list[str],
+    partial: bool,
 ) -> View:
     owner = algorithm = 0
     captured, sensor = b"\xff" * 9, (0, 0, 0)
@@ -229,9 +245,13 @@ def _read_view(
         position, view, quality, count = reader.numbers("BBBB")
         number, impression = view >> 4, view & 15
     assert frame is not None
+    there = (len(reader.data) - reader.position) // size
+    if partial and count > there:
+        problems.append(f"byte {reader.position}: {count} minutiae are stated, but only {there} are there")
+        count = there
     raw = reader.take(count * size)
     table = np.frombuffer(raw, np.uint8).reshape(count, size).astype(np.int64)
-    extras, extensions = _read_extended(reader, format, frame, problems)
+    extras, extensions = _read_extended(reader, format, frame, problems, partial)
     minutiae = Minutiae(
         _columns(table, format, frame),
         format.name,
@@ -270,8 +290,12 @@ def _original(row: list[int]) -> tuple[int, ...]:
 
 
 def _read_extended(
-    reader: _Reader, format: Format, frame: Frame, problems: list[str]
+    reader: _Reader, format: Format, frame: Frame, problems: list[str], partial: bool
 ) -> tuple[Extras, tuple[tuple[int, bytes], ...]]:
+    if partial and len(reader.data) - reader.position < 2:
+        problems.append(f"byte {reader.position}: the template ends before its extended data")
+        reader.position = len(reader.data)
+        return Extras(), ()
     size = reader.number(2)
     start = reader.position
     left = len(reader.data) - start
