@@ -5,6 +5,7 @@ The key is Ed25519, a PEM file as `openssl genpkey -algorithm ed25519` writes it
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass
@@ -76,6 +77,18 @@ class Head:
 
     def _signed_text(self) -> bytes:
         return _PURPOSE + canonical(asdict(self) | {"signature": ""}).encode()
+
+
+def read_head(path: Path) -> Head:
+    """The head in a file: the last line of an export, whose other lines must be those that it signs, or that alone."""
+    try:
+        lines = path.read_bytes().splitlines(keepends=True)
+    except OSError as error:
+        raise ExchangeError(f"{path}: the head cannot be read: {error.strerror}") from None
+    head = Head.read(lines[-1].decode("utf-8", "replace") if lines else "", str(path))
+    if len(lines) > 1 and hashlib.sha256(b"".join(lines[:-1])).hexdigest() != head.export_sha256:
+        raise ExchangeError(f"{path}: the export was changed: its lines are not those that its head signs")
+    return head
 
 
 def read_key(key: str | os.PathLike[str] | Ed25519PrivateKey) -> Ed25519PrivateKey:
