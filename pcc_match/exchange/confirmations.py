@@ -1,4 +1,4 @@
-"""What becomes of a match: an expert confirms it, then it is a hit, or rejects it; core personal data follow hits alone.
+"""What becomes of a match: an expert confirms it, then it is a hit, or rejects it; core data follow a hit alone.
 
 match -> hit | rejected, hit -> core data. Each step is a person's decision, with time and reason, in the ledger.
 """
