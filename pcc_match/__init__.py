@@ -11,10 +11,11 @@ with pm.Matcher(gallery, treaty="pcc-see") as matcher:
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from pcc_match.comparison import compare
 from pcc_match.dna.columns import ProfileColumns
 from pcc_match.dna.gallery import DnaGallery
 from pcc_match.dna.profile import DnaProfile
-from pcc_match.dna.rule import DnaRule, MixtureRule, StringencyRule, compare
+from pcc_match.dna.rule import DnaRule, MixtureRule, StringencyRule
 from pcc_match.errors import (
     DeviceError,
     ExchangeError,
@@ -32,10 +33,10 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from pcc_match import finger, itl
-    from pcc_match.finger import FingerTemplate
+    from pcc_match.finger import FingerTemplate, score_matrix
 
 _MODULES = ("finger", "itl")
-_OF_FINGER = ("FingerTemplate",)
+_OF_FINGER = ("FingerTemplate", "score_matrix")
 
 
 def __getattr__(name: str) -> Any:
@@ -71,6 +72,7 @@ __all__ = [
     "finger",
     "itl",
     "rematch",
+    "score_matrix",
     "treaties",
     "treaty",
 ]

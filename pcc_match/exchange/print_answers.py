@@ -34,7 +34,7 @@ from pcc_match.exchange.print_records import (
     positions_of,
 )
 from pcc_match.exchange.prints import PrintRequest
-from pcc_match.finger.search_types import SearchType
+from pcc_match.treaties.search_types import SearchType
 from pcc_match.finger.template import FingerTemplate
 from pcc_match.itl.problems import (
     INSUFFICIENT_QUALITY,
