@@ -20,6 +20,7 @@ from pcc_match.errors import ExchangeError, RefusalError
 from pcc_match.exchange.audit import AuditMatch, AuditRecord
 from pcc_match.exchange.heads import Head
 from pcc_match.exchange.ledger import Ledger
+from pcc_match.exchange.ledger_file import SCHEMA
 
 KEY = Ed25519PrivateKey.generate()
 YEARS_LATER = NOON + timedelta(days=3 * 366)
@@ -267,8 +268,6 @@ def tampered(path: Path, change: Callable[[sqlite3.Connection], object]) -> list
         db.execute("DROP TRIGGER records_append_only")
         change(db)
         for name in ("records_stay", "records_append_only"):
-            from pcc_match.exchange.ledger import SCHEMA
-
             db.execute(next(sql for sql in SCHEMA if sql.startswith(f"CREATE TRIGGER {name} ")))
     return problems(path)
 

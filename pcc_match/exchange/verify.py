@@ -12,7 +12,17 @@ from typing import Any
 from pcc_match.errors import ExchangeError
 from pcc_match.exchange.audit import START, AuditRecord, chained, salted
 from pcc_match.exchange.heads import Head
-from pcc_match.exchange.ledger import APPLICATION, SCHEMA, STATES, STORES, explained, of_runs, quota_key, request_key
+from pcc_match.exchange.ledger_file import (
+    APPLICATION,
+    FOLLOWED,
+    SCHEMA,
+    STATES,
+    connect,
+    explained,
+    of_runs,
+    quota_key,
+    request_key,
+)
 
 _MATCH_STATES = {after: event for event, (_, after) in STATES.items()}
 
@@ -44,8 +54,7 @@ def verify(path: Path, head: Head | None = None) -> list[LedgerProblem]:
 
 def _problems(path: Path, head: Head | None, mode: str) -> list[LedgerProblem]:
     try:
-        address = f"{path.absolute().as_uri()}?{mode}"
-        with explained(path), closing(sqlite3.connect(address, uri=True, isolation_level=None)) as db:
+        with explained(path), closing(connect(path, mode)) as db:
             db.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
             db.execute("BEGIN")  # one state, whatever others write
             if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
@@ -156,7 +165,7 @@ class _Check:
         if record.event in ("answered", "asked", "received"):
             until = content.get("repeat_until")
             self.requests[request_key(record)] = (number, salt, until, content.get("answer"))
-        if record.event in STORES:
+        if record.event in FOLLOWED:
             self.matches |= {(number, place): ("match", number) for place in range(1, len(record.matches) + 1)}
         if record.match:
             place = tuple(int(part) for part in record.match.split("."))
