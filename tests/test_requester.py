@@ -65,8 +65,8 @@ def answer_to(data: bytes, *found: DnaEntry, **header: object) -> bytes:
         results.append(replace(entry, result="H" if mine else "N", quality=0, rescount=len(mine)))
         results += [replace(each, match_id=entry.profile_id) for each in mine]
     asked = request.header.requesting
-    own = Info(asked.source, asked.destination, "answer 1", NOW.date(), time(12, 5))
-    return DnaAnswer(replace(request.header, requested=own, **header), tuple(results)).write()
+    own = Info(asked.source, asked.destination, asked.request_id, NOW.date(), time(12, 5))
+    return DnaAnswer(replace(request.header, requested=own, ref="answer 1", **header), tuple(results)).write()
 
 
 def found(id: str = "P-7", kind: str = "person", quality: int = 1, first: str = "9") -> DnaEntry:

@@ -277,7 +277,7 @@ class Requester:
             partner=partner,
             category="dna",
             request_id=info.request_id,
-            reply_id=read.header.requested.request_id if read.header.requested else "",
+            reply_id=read.header.ref,
             matches=matches,
             data_supplied=[_as_text(entry) for entry in matched],
             at=at,

@@ -4,7 +4,7 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,7 +94,7 @@ class _Check:
         for what in (*self._structure(), *self._schema()):
             sound = False
             yield LedgerProblem(None, what)
-        with _noting(sound):
+        with nullcontext() if sound else suppress(Exception):  # a damaged file is followed as far as it can be read
             yield from self._records()
             yield from self._deletions()
             for what in (*self._requests(), *self._matches(), *self._quotas()):
@@ -125,7 +125,10 @@ class _Check:
 
     def _records(self) -> Iterator[LedgerProblem]:
         before = {START}  # the chain's value, as it stands and as it should stand
-        query = "SELECT number, keep_until, salt, content, digest, chain FROM records ORDER BY number"
+        query = (
+            "SELECT number, CAST(keep_until AS TEXT), CAST(salt AS BLOB), CAST(content AS BLOB), CAST(digest AS BLOB),"
+            " CAST(chain AS BLOB) FROM records ORDER BY number"
+        )
         for number, keep_until, salt, text, digest, chain in self.db.execute(query):
             if number != self.count + 1:
                 first, last = self.count + 1, number - 1
@@ -142,7 +145,7 @@ class _Check:
                         number, "deleted by purge, and its digest, clock or place has been changed since"
                     )
                 continue
-            if text is None or salt is None or salted(salt, text.encode("utf-8", "surrogateescape")) != digest:
+            if text is None or salt is None or salted(salt, text) != digest:
                 yield LedgerProblem(number, "its content, salt or digest was changed")
                 continue
             try:
@@ -265,10 +268,3 @@ class _Check:
             yield f"the records up to {head.count} are not those that it was made of"
         if self.signer and head.count >= self.signed_from and head.public_key != self.signer:
             yield "it is not signed with the ledger's key"
-
-
-class _noting(suppress):
-    """Goes on to the end of what can be read where the structure is known to be damaged; else errors are errors."""
-
-    def __init__(self, sound: bool) -> None:
-        super().__init__(*(() if sound else (sqlite3.Error, ValueError, TypeError)))
