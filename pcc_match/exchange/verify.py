@@ -55,7 +55,7 @@ def verify(path: Path, head: Head | None = None) -> list[LedgerProblem]:
 def _problems(path: Path, head: Head | None, mode: str) -> list[LedgerProblem]:
     try:
         with explained(path), closing(connect(path, mode)) as db:
-            db.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
+            db.text_factory = lambda text: text.decode("utf-8", "backslashreplace")
             db.execute("BEGIN")  # one state, whatever others write
             if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                 what = "it is empty; if its making was interrupted, nothing was recorded, and create=True makes it"
@@ -247,7 +247,7 @@ class _Check:
             except ExchangeError as error:
                 yield str(error)
                 continue
-            if head.count != count or not head.signature:
+            if head.count != count or head.text() != text or not head.signature:
                 yield f"stored head {count}: changed"
             yield from (f"stored head {count}: {what}" for what in self._against(head))
         if given is not None:
