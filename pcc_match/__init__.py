@@ -17,6 +17,7 @@ from pcc_match.dna.gallery import DnaGallery
 from pcc_match.dna.profile import DnaProfile
 from pcc_match.dna.rule import DnaRule, MixtureRule, StringencyRule
 from pcc_match.errors import (
+    CalibrationError,
     DeviceError,
     ExchangeError,
     GalleryError,
@@ -33,10 +34,10 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from pcc_match import finger, itl
-    from pcc_match.finger import FingerTemplate, score_matrix
+    from pcc_match.finger import FingerGallery, FingerRecord, FingerTemplate, score_matrix, threshold_for
 
 _MODULES = ("finger", "itl")
-_OF_FINGER = ("FingerTemplate", "score_matrix")
+_OF_FINGER = ("FingerGallery", "FingerRecord", "FingerTemplate", "score_matrix", "threshold_for")
 
 
 def __getattr__(name: str) -> Any:
@@ -49,11 +50,14 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "CalibrationError",
     "DeviceError",
     "DnaGallery",
     "DnaProfile",
     "DnaRule",
     "ExchangeError",
+    "FingerGallery",
+    "FingerRecord",
     "FingerTemplate",
     "GalleryError",
     "Match",
@@ -73,6 +77,7 @@ __all__ = [
     "itl",
     "rematch",
     "score_matrix",
+    "threshold_for",
     "treaties",
     "treaty",
 ]

@@ -25,8 +25,8 @@ HIT = np.dtype(
 
 def keys(scores: NDArray[Any], ranks: NDArray[Any]) -> NDArray[np.uint64]:
     """Keys of candidates; scores and ranks are whole numbers below 2**32. A larger key is a better candidate."""
-    made: NDArray[np.uint64] = scores.astype(np.uint64) << np.uint64(32) | ~ranks.astype(np.uint64) & np.uint64(0xFFFFFFFF)
-    return made
+    last: NDArray[np.uint64] = ~ranks.astype(np.uint64) & np.uint64(0xFFFFFFFF)
+    return scores.astype(np.uint64) << np.uint64(32) | last
 
 
 def dna_keys(hits: NDArray[np.void], ranks: NDArray[np.uint32]) -> NDArray[np.uint64]:

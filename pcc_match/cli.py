@@ -204,7 +204,7 @@ def _refusals(gallery: pm.DnaGallery, rule: InclusionRule) -> dict[str, int]:
 
 
 def gallery_export(options: argparse.Namespace) -> int:
-    """Writes all profiles to a CSV or JSON file, texts as they were enrolled; or all prints to a folder of templates."""
+    """Writes all profiles to a CSV or JSON file, texts as enrolled; or all prints to a folder of templates."""
     if _kind(options.gallery) is pm.FingerGallery:
         return finger_cli.export(options)
     write = files.write_json if Path(options.file).suffix in (".json", ".jsonl") else files.write_csv
@@ -397,7 +397,7 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument("--kind", choices=list(_KINDS), required=True)
     for name, replace in (("import", False), ("replace", True)):
         importing = command(galleries, name, gallery_import, json_option, reading, gallery="directory")
-        importing.add_argument("file", nargs="+", metavar="FILE", help="CSV or JSON file; templates and folders of them")
+        importing.add_argument("file", nargs="+", metavar="FILE", help="CSV or JSON file; templates, folders of them")
         finger_cli.add_enrolling(importing)
         importing.set_defaults(replace=replace)
     remove = command(galleries, "remove", gallery_remove, json_option, gallery="directory")
@@ -407,7 +407,8 @@ def _parser() -> argparse.ArgumentParser:
     command(galleries, "compact", gallery_compact, json_option, gallery="directory")
     info = command(galleries, "info", gallery_info, json_option, gallery="directory")
     info.add_argument("--treaty", metavar="NAME|FILE.toml", help="count what its inclusion rules refuse")
-    command(galleries, "export", gallery_export, gallery="directory", file="file to write: .csv, .json or .jsonl; new folder")
+    target = "file to write: .csv, .json or .jsonl; for prints, a new folder"
+    command(galleries, "export", gallery_export, gallery="directory", file=target)
 
     searching = command(
         commands, "search", search, json_option, reading, matching, placing, gallery="directory"

@@ -37,6 +37,5 @@ def compare(
         if rule is not None:
             raise TypeError("fingers are compared without a rule")
         return finger.compare(a, b, latent=latent)
-    raise TypeError(
-        f"compare takes two DnaProfiles or two FingerTemplates, not {type(a).__name__} and {type(b).__name__}"
-    )
+    kinds = f"{type(a).__name__} and {type(b).__name__}"
+    raise TypeError(f"compare takes two DnaProfiles or two FingerTemplates, not {kinds}")

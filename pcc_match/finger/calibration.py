@@ -1,10 +1,12 @@
 """What a score means: how often prints of different fingers reach it, counted and not extrapolated.
 
 calibration.toml holds, for each source of minutiae, how many of the non-mated comparisons of benchmarks/
-calibrate_finger.py scored at least so much. It is made for one comparator and serves no other. The scores are those of
+calibrate_finger.py scored at least so much. It serves the comparison that it was counted with and no other: known
+answers tell.  The scores are those of
 one print with one print, a set of minutiae each, not in latent mode; sums over fingers or sets have their own scale.
 """
 
+import hashlib
 import tomllib
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
@@ -12,7 +14,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import numpy as np
+
 from pcc_match.errors import CalibrationError
+from pcc_match.finger.compare import score_matrix
+from pcc_match.finger.template import FingerTemplate
 
 FILE: Final = Path(__file__).with_name("calibration.toml")
 LEAST_COUNT: Final = 30
@@ -37,7 +43,7 @@ class Calibration:
     bounds: tuple[float, ...]  # of counts[k] / comparisons
 
     def fmr(self, score: int) -> Rate:
-        """The false match rate at this score as threshold. A score between two of the table has the lower one's rate."""
+        """The false match rate at this score as threshold. Between two scores of the table, the lower one's."""
         row = bisect_right(self.scores, score) - 1
         if row < 0:
             return Rate(1.0, 1.0)
@@ -86,13 +92,23 @@ def _tables() -> dict[str, Calibration]:
 
 @cache
 def _content() -> dict[str, Any]:
-    return tomllib.loads(FILE.read_text(encoding="utf-8"))
+    content = tomllib.loads(FILE.read_text(encoding="utf-8"))
+    if content["answers"] != answers():
+        raise CalibrationError(
+            f"{FILE.name} was counted with another comparison than this one: run benchmarks/calibrate_finger.py --write"
+        )
+    return content
 
 
-def comparator() -> str:
-    """The builder and comparison that the tables were counted with."""
-    text: str = _content()["comparator"]
-    return text
+def answers() -> str:
+    """A digest of the scores of some made-up templates, which a change of packing or comparison changes."""
+    numbers = (np.arange(24 * 30 * 3, dtype=np.uint64) * np.uint64(2654435761) >> np.uint64(7)).reshape(24, 3, 30)
+    templates = []
+    for k, own in enumerate(numbers):  # two prints of each finger
+        x, y, angle = numbers[k // 2] % np.uint64(300) + own % np.array([[1 + k % 4], [1 + k % 5], [9]], np.uint64)
+        templates.append(FingerTemplate.from_minutiae(x, y, angle))
+    scores = score_matrix(templates, templates, "cpu", threads=1)
+    return hashlib.sha256(scores.astype("<i4").tobytes()).hexdigest()[:16]
 
 
 def _table(source: str, table: dict[str, Any]) -> Calibration:

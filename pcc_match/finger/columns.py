@@ -194,4 +194,6 @@ def _ranges(first: NDArray[Any], last: NDArray[Any]) -> NDArray[np.int64]:
     """The numbers first[k] ... last[k] - 1, for each k."""
     lengths = (last - first).astype(np.int64)
     ends = np.cumsum(lengths)
-    return np.arange(int(ends[-1]) if len(ends) else 0) + np.repeat(first.astype(np.int64) - ends + lengths, lengths)
+    total = int(ends[-1]) if len(ends) else 0
+    numbers: NDArray[np.int64] = np.arange(total) + np.repeat(first.astype(np.int64) - ends + lengths, lengths)
+    return numbers

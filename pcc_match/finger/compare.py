@@ -12,7 +12,7 @@ from math import atan2, degrees
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from pcc_match import _cpu
 from pcc_match.errors import DeviceError
@@ -39,9 +39,7 @@ class Alignment:
     a_centre: tuple[float, float]
     b_centre: tuple[float, float]
 
-    def place(
-        self, x: NDArray[np.floating], y: NDArray[np.floating]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def place(self, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Points of `a` in pixels of `b`."""
         turn = np.radians(-self.rotation)  # y points down
         dx, dy = np.asarray(x) - self.a_centre[0], np.asarray(y) - self.a_centre[1]
@@ -122,6 +120,24 @@ class Comparison:
                 f"{part.overlap[1]} of b in the common area"
             )
         return "\n".join(lines)
+
+    def to_svg(self, *images: NDArray[np.uint8] | None, titles: tuple[str, str] = ("a", "b")) -> str:
+        """Both prints side by side with the paired minutiae of `best`, as SVG.
+
+        images   of a and of b, uint8 (height, width), dark ridges on light ground, of any resolution; without them the
+                 minutiae alone are drawn
+        """
+        from pcc_match.finger import draw
+
+        return draw.svg(*draw.sides(self, images, titles))
+
+    def to_png(
+        self, *images: NDArray[np.uint8] | None, titles: tuple[str, str] = ("a", "b"), width: int = 1440
+    ) -> bytes:
+        """The same as PNG of this width in pixels; PccError names the extra where Pillow is missing."""
+        from pcc_match.finger import draw
+
+        return draw.png(*draw.sides(self, images, titles), width=width)
 
 
 def compare(a: FingerTemplate, b: FingerTemplate, *, latent: bool | str = "") -> Comparison:
@@ -209,5 +225,16 @@ def _part(a: MinutiaSet, b: MinutiaSet, a_set: int, b_set: int, found: _cpu.Fing
         centres = ((ax / 4, ay / 4), (bx / 4, by / 4))
         turn = degrees(atan2(-sine, cosine))
         alignment = Alignment(-turn, *centres[::-1]) if found["swapped"] else Alignment(turn, *centres)
-    names = ("score", "candidates", "accepted", "agreement", "paired", "overlap", "resemblance")
-    return SetComparison(a_set, b_set, **{name: found[name] for name in names}, alignment=alignment, reason=reason)
+    return SetComparison(
+        a_set,
+        b_set,
+        score=found["score"],
+        candidates=found["candidates"],
+        accepted=found["accepted"],
+        agreement=found["agreement"],
+        paired=found["paired"],
+        overlap=found["overlap"],
+        resemblance=found["resemblance"],
+        alignment=alignment,
+        reason=reason,
+    )

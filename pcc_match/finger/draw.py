@@ -8,15 +8,19 @@ import io
 import math
 import struct
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 from xml.sax.saxutils import escape
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pcc_match.errors import TemplateError
+from pcc_match.errors import PccError, TemplateError
 from pcc_match.finger.template import MinutiaSet
+
+if TYPE_CHECKING:
+    from pcc_match.finger.compare import Comparison
 
 Image = NDArray[np.uint8]
 
@@ -57,10 +61,39 @@ def svg(a: Side, b: Side, pairs: NDArray[Any], caption: str) -> str:
 
 
 def png(a: Side, b: Side, pairs: NDArray[Any], caption: str, *, width: int = 1440) -> bytes:
-    """The drawing as a PNG of this width in pixels. TemplateError names the extra where Pillow is missing."""
+    """The drawing as a PNG of this width in pixels. PccError names the extra where Pillow is missing."""
     canvas = _Png(*_size())
     _draw(canvas, a, b, pairs, caption)
     return canvas.bytes(width)
+
+
+def sides(
+    comparison: "Comparison", images: Sequence[Image | None], titles: tuple[str, str]
+) -> tuple[Side, Side, NDArray[Any], str]:
+    """What `svg` and `png` take: the best part of a comparison."""
+    part = comparison.best
+    images = (*images, None, None)[:2]
+    a, b = (
+        Side(title, template.sets[number], (template.width, template.height), _grey(image))
+        for title, template, number, image in zip(
+            titles, (comparison.a, comparison.b), (part.a_set, part.b_set), images, strict=True
+        )
+    )
+    of_sets = f" of {comparison.score}, in the best of {len(comparison.parts)} pairs of sets"
+    caption = f"score {part.score}{of_sets if len(comparison.parts) > 1 else ''}: {len(part.paired)} minutiae paired"
+    if part.alignment is not None:
+        caption += f", of {part.overlap[0]} and {part.overlap[1]} in the common area"
+    return a, b, part.paired, caption
+
+
+def _grey(image: Image | None) -> Image | None:
+    """Grey of grey or colour; TemplateError where it is no picture."""
+    if image is None or (image.ndim == 2 and image.size):
+        return image
+    if image.ndim != 3 or not image.size:
+        raise TemplateError(f"an image of the shape {image.shape} is not (height, width)")
+    grey: Image = image.mean(axis=2).astype(np.uint8)
+    return grey
 
 
 # ---- what is drawn
@@ -122,7 +155,7 @@ def _draw(canvas: _Canvas, a: Side, b: Side, pairs: NDArray[Any], caption: str) 
             colour = _COLOURS[number % len(_COLOURS)]
             _minutia(canvas, frames[k], side.minutiae, row[k], colour, 3.5)
             _label(canvas, frames[k], side.minutiae, row[k], colour, str(number + 1))
-    legend = "circle: ridge ending   square: bifurcation   small: other   grey: not paired   the stroke shows the direction"
+    legend = "circle: ridge ending   square: bifurcation   small: other   grey: not paired   stroke: direction"
     canvas.text(_GAP, height - 24, legend, _INK, _FONT - 4)
 
 
@@ -168,7 +201,7 @@ class _Svg:
     def __init__(self, width: int, height: int) -> None:
         self._lines = [
             '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
-            f'viewBox="0 0 {width} {height}" width="{width}" height="{height}" font-family="Helvetica, Arial, sans-serif">'
+            f'viewBox="0 0 {width} {height}" width="{width}" height="{height}" font-family="Helvetica, sans-serif">'
         ]
 
     def document(self) -> str:
@@ -216,7 +249,7 @@ class _Png:
         try:
             from PIL import Image, ImageDraw, ImageFont
         except ImportError:
-            raise TemplateError("a PNG needs Pillow: pip install 'pcc_match[images]', or take the SVG") from None
+            raise PccError("a PNG needs Pillow: pip install 'pcc_match[images]', or take the SVG") from None
         self._pillow, self._fonts = Image, ImageFont
         self._picture = Image.new("RGB", (2 * width, 2 * height), _PAPER)
         self._pen = ImageDraw.Draw(self._picture)
@@ -270,4 +303,5 @@ def _grey_png(image: Image) -> bytes:
     height, width = image.shape
     rows = np.column_stack([np.zeros(height, np.uint8), image])
     head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows.tobytes())) + chunk(b"IEND", b"")
+    chunks = chunk(b"IHDR", head), chunk(b"IDAT", zlib.compress(rows.tobytes())), chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)

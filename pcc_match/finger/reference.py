@@ -56,11 +56,22 @@ class MinutiaView:
         start, end, count = int(columns.start[s]), int(columns.start[s + 1]), int(columns.count[s])
         words = columns.words[WORDS * start : WORDS * end].reshape(WORDS, end - start)[:, :count].T
         at = slice(start, start + count)
+
+        def integers(name: str) -> Ints:
+            values: Ints = getattr(columns, name)[at].astype(np.int64)
+            return values
+
         return cls(
-            _bits(words).reshape(count, 32 * WORDS).astype(np.int32),
-            *(getattr(columns, name)[at].astype(np.int64) for name in ("inverse", "x", "y", "direction")),
-            _bits(columns.area[s]).astype(bool),
-            *(int(getattr(columns, name)[s]) for name in ("left", "top", "cell", "order")),
+            cylinders=_bits(words).reshape(count, 32 * WORDS).astype(np.int32),
+            inverse=integers("inverse"),
+            x=integers("x"),
+            y=integers("y"),
+            direction=integers("direction"),
+            area=_bits(columns.area[s]).astype(bool),
+            left=int(columns.left[s]),
+            top=int(columns.top[s]),
+            cell=int(columns.cell[s]),
+            order=int(columns.order[s]),
         )
 
     def __len__(self) -> int:
@@ -68,7 +79,8 @@ class MinutiaView:
 
 
 def _bits(words: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    return words[..., None] >> np.arange(32, dtype=np.uint32) & 1
+    bits: NDArray[np.uint32] = words[..., None] >> np.arange(32, dtype=np.uint32) & np.uint32(1)
+    return bits
 
 
 def score(a: MinutiaView, b: MinutiaView, latent: int = NOT_LATENT) -> int:
@@ -102,7 +114,7 @@ def score(a: MinutiaView, b: MinutiaView, latent: int = NOT_LATENT) -> int:
 def all_cosines(a: MinutiaView, b: MinutiaView, limited: bool) -> Ints:
     """Likeness of all cylinders, 0 to 511; 0 where minutiae are turned too far against each other."""
     common = (a.cylinders @ b.cylinders.T).astype(np.int64)
-    cosines = np.minimum(511, (a.inverse[:, None] * b.inverse >> 8) * common >> 11)
+    cosines: Ints = np.minimum(511, (a.inverse[:, None] * b.inverse >> 8) * common >> 11)
     if limited:
         cosines[_between(a.direction[:, None], b.direction) > ROTATION_MAX] = 0
     return cosines
@@ -143,8 +155,9 @@ def compatibilities(a: MinutiaView, b: MinutiaView, i: Ints, j: Ints, turn: Ints
     agree = (w1 * w2 >> 7) * w3 >> 7
     agree[(distance_a >= FAR) | (distance_b >= FAR)] = 0
     agree[(i[:, None] == i) | (j[:, None] == j)] = 0
-    below = np.tril(agree)  # a step back need not be the exact opposite of the step: the lower half counts
-    return below + below.T
+    below: Ints = np.tril(agree)  # a step back need not be the exact opposite of the step: the lower half counts
+    both: Ints = below + below.T
+    return both
 
 
 def steps(x: Ints, y: Ints) -> tuple[Ints, Ints]:
@@ -168,7 +181,7 @@ def directions(x: Any, y: Any) -> Ints:
 
 
 def relax(agree: Ints, own: Ints) -> tuple[Ints, Ints, int]:
-    """Support of each correspondence by the others, after some rounds: raw, as weight 0 to 127, and the greatest raw."""
+    """Support of each correspondence after some rounds: raw, as a weight 0 to 127, and the greatest raw."""
     weight, raw, most = own >> 1, np.zeros_like(own), 0
     for _ in range(ROUNDS):
         raw = (agree @ weight + OWN * own) * own

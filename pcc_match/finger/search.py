@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Final, NamedTuple, Self
 
 import numpy as np
@@ -23,18 +23,18 @@ from pcc_match.finger.compare import LATENTS, Comparison, compare, score_matrix
 from pcc_match.finger.gallery import FingerGallery, FingerPart, subjects_over
 from pcc_match.finger.palms import PLACE, comparable, is_palm, places_of
 from pcc_match.finger.prints import FingerRecord
-from pcc_match.treaties.search_types import SEARCH_TYPES, SearchType
 from pcc_match.finger.template import FingerTemplate
 from pcc_match.gallery.gallery import ranks_over
 from pcc_match.gallery.store import NO_ROW
 from pcc_match.treaties import Treaty
 from pcc_match.treaties import treaty as treaty_set
+from pcc_match.treaties.search_types import SEARCH_TYPES, SearchType
 
 _BLOCK: Final = 1 << 11  # rows that one thread compares at a time
 
 
 class FingerScore(NamedTuple):
-    """The best pair of a finger: the position of its probe print in the probe, the reference print's id, their score."""
+    """The best pair of a finger: which of the probe's prints, the reference print's id, their score."""
 
     probe: int
     reference: str
@@ -191,7 +191,7 @@ class FingerMatcher:
 
         Candidates score at least `threshold` (scores are integers; `pm.threshold_for` says what they mean for one pair
         of prints). At most as many as the treaty lets this search type return, or `limit` where that is less.
-        ExchangeError for an unknown search type; TemplateError for palms in a search of fingers and the other way round.
+        ExchangeError for an unknown search type; TemplateError for palms among fingers and the other way.
         """
         if search_type not in SEARCH_TYPES:
             raise ExchangeError(f"no search type is called {search_type!r}: take one of {', '.join(SEARCH_TYPES)}")
@@ -235,14 +235,15 @@ class FingerMatcher:
                 for found in _ranges(part, prints[number].position, kind)
                 for start in found[::_BLOCK]
             )
-            for rows, scores in self._pool.map(lambda block: self._scored(probe, *block, kind), blocks):
+            for rows, scores in self._pool.map(partial(self._scored, probe, kind), blocks):
                 np.maximum.at(best, self._subjects[rows], scores)
         return best
 
     def _scored(
-        self, probe: FingerColumns, part: FingerPart, block: range, kind: SearchType
+        self, probe: FingerColumns, kind: SearchType, work: tuple[FingerPart, range]
     ) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
         """Rows and scores of a block of packed templates; of a palm's pieces each has its own."""
+        part, block = work
         scores = self._scores(probe, part.packed, block, kind.latent).max(axis=0)
         rows = part.row[block.start : block.stop]
         if part.live is not None:
@@ -250,9 +251,7 @@ class FingerMatcher:
             rows, scores = rows[live], scores[live]
         return rows.astype(np.intp) + part.first_row, scores
 
-    def _scores(
-        self, probe: FingerColumns, references: FingerColumns, block: range, latent: str
-    ) -> NDArray[np.int32]:
+    def _scores(self, probe: FingerColumns, references: FingerColumns, block: range, latent: str) -> NDArray[np.int32]:
         """int32 (len(probe), len(block))."""
         if self._on_cpu:  # in place: nothing of the mapped columns is copied
             sets = references.sets[block.start : block.stop + 1]
