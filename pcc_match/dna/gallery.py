@@ -322,8 +322,12 @@ class _Profiles:
 
 def _content(columns: ProfileColumns) -> Content:
     """Rows must be sorted by id. Labels and texts without a row are left out."""
-    labels, (country, agency, kit) = _used(columns.labels, (columns.country, columns.agency, columns.kit))
-    texts, (alleles,) = _used(columns.texts, (columns.alleles,))
+    labels_used = np.zeros(len(columns.labels), bool)
+    for column in (columns.country, columns.agency, columns.kit):
+        labels_used[column] = True
+    labels, (country, agency, kit) = _kept(columns.labels, labels_used, columns.country, columns.agency, columns.kit)
+    texts_used = np.logical_or.reduce(_cpu.used_texts(columns.alleles, len(columns.texts)), axis=0)
+    texts, (alleles,) = _kept(columns.texts, texts_used, columns.alleles)
     label_strings, text_strings = Strings.from_list(labels), Strings.from_list(texts)
     arrays: dict[str, NDArray[Any]] = {
         "codes": columns.codes,
@@ -364,12 +368,11 @@ def _made_by() -> dict[str, str]:
     }
 
 
-def _used(words: tuple[str, ...], columns: Sequence[NDArray[Any]]) -> tuple[list[str], list[NDArray[Any]]]:
-    """The words that some index points to (and the first, which is none), and the columns with the new numbers."""
-    used = np.zeros(len(words), bool)
+def _kept(
+    words: tuple[str, ...], used: NDArray[np.bool_], *columns: NDArray[Any]
+) -> tuple[list[str], list[NDArray[Any]]]:
+    """The words that are used (and the first, which is none), and the columns with the new numbers."""
     used[0] = True
-    for column in columns:
-        used[column] = True
     if used.all():
         return list(words), list(columns)
     number = np.cumsum(used) - 1
