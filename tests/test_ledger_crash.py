@@ -1,26 +1,20 @@
 """kill -9, full disks, damaged bytes, several processes: what was acknowledged is there, and nothing is half there.
 
-Run as a script this file is the parent of nodes: it has everything imported, forks one for each line
-`LEDGER ROUND QUOTA` on standard input, and reports `pid N`, `done REQUEST`, `over REQUEST` (quota used up), `dead`.
+Run as a script this file is the parent of the nodes that die: killed_nodes.py.
 """
 
 import contextlib
 import itertools
-import os
 import random
 import resource
-import signal
 import sqlite3
-import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from killed_nodes import Node, in_memory, serve, tell
 from ledger_cases import DAY, MATCH, NOON, answer, events, problems, record
 
 from pcc_match.errors import ExchangeError, RefusalError
@@ -35,26 +29,12 @@ KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 # ---- the node that dies
 
 
-def serve() -> None:
-    for line in sys.stdin:
-        ledger, round, quota = line.split()
-        pid = os.fork()
-        if pid == 0:
-            try:
-                work(Path(ledger), int(round), int(quota))
-            finally:
-                os._exit(1)
-        os.waitpid(pid, 0)
-        os.write(1, b"dead\n")
-
-
 def request(round: int, number: int) -> AuditRecord:
     """The requests of a round fall on one day, which has a quota of its own."""
     return record(request_id=f"{round}.{number}", received_at=NOON + round * DAY, matches=(MATCH,) * (number % 3))
 
 
 def work(path: Path, round: int, quota: int) -> None:
-    os.write(1, f"pid {os.getpid()}\n".encode())
     for number in itertools.count():
         with Ledger.open(path, key=KEY, create=True) as ledger:  # each time: a checkpoint may be killed, too
             for each in range(number * 4, number * 4 + 4):
@@ -62,45 +42,15 @@ def work(path: Path, round: int, quota: int) -> None:
                 try:
                     ledger.answer(made, b"message", made.request_id.encode() * 99, repeat_window=DAY, quota=quota)
                 except RefusalError:
-                    os.write(1, f"over {made.request_id}\n".encode())
                     return
-                os.write(1, f"done {made.request_id}\n".encode())
+                tell("done", made.request_id)
             if number % 3 == 2:
                 ledger.purge(made.received_at)
 
 
-class Node:
-    """A process that answers the requests of a round, in order."""
-
-    def __init__(self) -> None:
-        self.process = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.stdin, self.stdout = self.process.stdin, self.process.stdout
-
-    def start(self, ledger: Path, round: int, quota: int = UNLIMITED) -> int:
-        """Its process id."""
-        self.stdin.write(f"{ledger} {round} {quota}\n".encode())
-        self.stdin.flush()
-        return int(self.hears()[1])
-
-    def hears(self) -> list[str]:
-        return next(self.stdout).decode().split()
-
-    def answered(self) -> list[str]:
-        """Waits for its end; the requests that it has answered since hears()."""
-        lines = list(iter(self.hears, ["dead"]))
-        return [request for said, request in lines if said == "done"]
-
-    def close(self) -> None:
-        self.stdin.close()
-        self.process.wait()
-        self.stdout.close()
-
-
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[list[Node]]:
-    nodes = [Node(), Node()]
+    nodes = [Node(__file__), Node(__file__)]
     yield nodes
     for node in nodes:
         node.close()
@@ -109,8 +59,8 @@ def nodes() -> Iterator[list[Node]]:
 @pytest.fixture
 def memory(tmp_path: Path) -> Iterator[Path]:
     """A folder in memory where there is one: a kill does not ask how slow the disk is."""
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else tmp_path) as folder:
-        yield Path(folder)
+    with in_memory(tmp_path) as folder:
+        yield folder
 
 
 def test_killed_at_random_moments(nodes: list[Node], memory: Path) -> None:
@@ -118,11 +68,7 @@ def test_killed_at_random_moments(nodes: list[Node], memory: Path) -> None:
     in_log = 0  # kills that left a write-ahead log
     for kill in range(KILLS):
         path = memory / f"ledger{kill // 10}"
-        pid = nodes[0].start(path, kill)
-        acknowledged = [nodes[0].hears()[1] for _ in range(draw.randrange(6))]
-        time.sleep(draw.uniform(0, 0.005))
-        os.kill(pid, signal.SIGKILL)
-        acknowledged += nodes[0].answered()
+        acknowledged = nodes[0].killed(path, kill, draw)
         if not path.exists():
             continue  # killed before it began
         in_log += path.with_name(path.name + "-wal").exists()
@@ -241,4 +187,4 @@ def test_each_flipped_bit_is_found_or_was_in_no_content(memory: Path) -> None:
 
 
 if __name__ == "__main__":
-    serve()
+    serve(work)

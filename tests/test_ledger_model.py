@@ -15,7 +15,8 @@ from ledger_cases import DAY, MATCH, NOON, problems, record
 from pcc_match.errors import ExchangeError, RefusalError
 from pcc_match.exchange.audit import AuditRecord
 from pcc_match.exchange.heads import Head
-from pcc_match.exchange.ledger import QUOTA_DAYS, Ledger
+from pcc_match.exchange.ledger import Ledger
+from pcc_match.exchange.ledger_file import QUOTA_DAYS
 
 IDS = st.sampled_from(["r1", "r2", "r3"])
 PARTNERS = st.sampled_from(["AT", "HU"])

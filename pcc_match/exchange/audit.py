@@ -9,7 +9,7 @@ import json
 import secrets
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
@@ -125,10 +125,12 @@ class AuditRecord:
 
     def content(self) -> dict[str, Any]:
         """As JSON has it."""
-        content = asdict(self)
-        content["received_at"] = utc(self.received_at)
-        content["answered_at"] = self.answered_at and utc(self.answered_at)
-        return content
+        return vars(self) | {
+            "received_at": utc(self.received_at),
+            "answered_at": self.answered_at and utc(self.answered_at),
+            "matches": [vars(match) for match in self.matches],
+            "justification": dict(self.justification),
+        }
 
     @classmethod
     def from_content(cls, content: Mapping[str, Any]) -> Self:

@@ -48,7 +48,8 @@ class Head:
             if content.pop("pcc_match") != "ledger head" or not isinstance(content["count"], int):
                 raise ValueError("not a head")
             head = cls(**content)
-            bytes.fromhex(head.chain)
+            if any(bytes.fromhex(value).hex() != value for value in (head.chain, head.public_key, head.signature)):
+                raise ValueError("written in another way")
         except (ValueError, KeyError, TypeError, AttributeError):
             raise ExchangeError(f"{where}: not the head of a ledger: give the file as it was exported") from None
         if head.signature and not head.signed():

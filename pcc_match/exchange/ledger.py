@@ -24,47 +24,29 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TextIO
 
 from pcc_match.errors import ExchangeError, RefusalError
 from pcc_match.exchange.audit import START, AuditRecord, canonical, chained, new_id, new_salt, salted, utc
 from pcc_match.exchange.heads import Head, public_key, read_key
+from pcc_match.exchange.ledger_file import (
+    APPLICATION,
+    FOLLOWED,
+    QUOTA_DAYS,
+    SCHEMA,
+    STATES,
+    connect,
+    explained,
+    of_runs,
+    quota_key,
+    request_key,
+    runs,
+)
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     from pcc_match.exchange.verify import LedgerProblem
-
-APPLICATION: Final = 0x70636C31  # in the file's header: "pcl1"
-QUOTA_DAYS: Final = 7  # how long past days' quotas are kept
-
-SCHEMA: Final = (
-    "CREATE TABLE records (number INTEGER PRIMARY KEY, keep_until TEXT, salt BLOB, content TEXT,"
-    " digest BLOB NOT NULL, chain BLOB NOT NULL) STRICT",
-    "CREATE INDEX records_always ON records (number) WHERE keep_until IS NULL",
-    "CREATE INDEX records_due ON records (keep_until) WHERE content IS NOT NULL",
-    "CREATE TABLE requests (key TEXT PRIMARY KEY, number INTEGER NOT NULL, repeat_until TEXT, answer BLOB) STRICT",
-    "CREATE INDEX requests_number ON requests (number)",
-    "CREATE INDEX requests_stored ON requests (repeat_until) WHERE answer IS NOT NULL",
-    "CREATE TABLE quotas (day TEXT NOT NULL, key TEXT NOT NULL, used INTEGER NOT NULL, PRIMARY KEY (day, key)) STRICT",
-    "CREATE TABLE matches (number INTEGER NOT NULL, place INTEGER NOT NULL, state TEXT NOT NULL,"
-    " last INTEGER NOT NULL, PRIMARY KEY (number, place)) STRICT",
-    "CREATE TABLE heads (count INTEGER PRIMARY KEY, head TEXT NOT NULL) STRICT",
-    # Tools and mistakes cannot change what is recorded; who writes past SQLite is found by verify().
-    "CREATE TRIGGER records_stay BEFORE DELETE ON records BEGIN SELECT RAISE(ABORT, 'records are never removed'); END",
-    "CREATE TRIGGER records_append_only BEFORE UPDATE ON records WHEN NEW.content IS NOT NULL OR NEW.salt IS NOT NULL"
-    " OR OLD.keep_until IS NULL OR NEW.number <> OLD.number OR NEW.keep_until IS NOT OLD.keep_until"
-    " OR NEW.digest <> OLD.digest OR NEW.chain <> OLD.chain"
-    " BEGIN SELECT RAISE(ABORT, 'records are append-only'); END",
-)
-
-# States of a match and the event that leads from one to the next.
-STATES: Final = {
-    "confirmed": ("match", "hit"),
-    "rejected": ("match", "rejected"),
-    "core data": ("hit", "core data"),
-}
-STORES: Final = ("answered", "received")  # events whose matches are followed up
 
 
 class Entry(NamedTuple):
@@ -125,13 +107,7 @@ class Ledger:
                     _sync(path.absolute().parent)
             elif not path.is_file():
                 raise ExchangeError(f"{path}: there is no such ledger: create it first")
-            db = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode=rw",
-                uri=True,
-                timeout=wait,
-                isolation_level=None,
-                check_same_thread=False,
-            )
+            db = connect(path, "mode=rw", wait)
             try:
                 for pragma in (
                     "journal_mode = WAL",
@@ -528,7 +504,7 @@ class Ledger:
                 "INSERT INTO quotas VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET used = used + excluded.used",
                 (*quota_key(record), record.searches),
             )
-        if record.event in STORES:
+        if record.event in FOLLOWED:
             places = range(1, len(record.matches) + 1)
             self._db.executemany("INSERT INTO matches VALUES (?, ?, 'match', ?)", [(number, p, number) for p in places])
         self._forget_answers(record.at)
@@ -610,37 +586,6 @@ class Ledger:
         return not busy
 
 
-# ---- how things are written down, also for verify()
-
-
-def runs(numbers: Iterable[int]) -> list[list[int]]:
-    """Ascending numbers as [first, last] of each run."""
-    found: list[list[int]] = []
-    for number in numbers:
-        if found and found[-1][1] == number - 1:
-            found[-1][1] = number
-        else:
-            found.append([number, number])
-    return found
-
-
-def of_runs(runs: Iterable[Sequence[int]]) -> Iterator[int]:
-    """The numbers again."""
-    return (number for first, last in runs for number in range(first, last + 1))
-
-
-def request_key(record: AuditRecord, event: str | None = None) -> str:
-    """Event, partner, category, request id; of an answer taken also its own id."""
-    event = event or record.event
-    parts = [event, record.partner, record.category, record.request_id]
-    return json.dumps(parts + ([record.reply_id] if event == "received" else []))
-
-
-def quota_key(record: AuditRecord) -> tuple[str, str]:
-    """Day of receipt (UTC) and the rest of the key."""
-    return utc(record.received_at)[:10], json.dumps([record.direction, record.partner, record.search_type])
-
-
 def _outcome(outcome: bytes | RefusalError | None) -> bytes | None:
     """Raised only here, after the transaction that records the refusal."""
     if isinstance(outcome, RefusalError):
@@ -665,32 +610,3 @@ def _sync(directory: Path) -> None:
         os.fsync(file)
     finally:
         os.close(file)
-
-
-# ---- what SQLite says, in words
-
-_MEANING: Final = {
-    "FULL": "the disk is full; nothing was recorded, so nothing may be answered: free space and try again",
-    "IOERR": "the disk cannot be written or read; nothing was recorded, so nothing may be answered: look at the disk",
-    "BUSY": "another process is writing to it for too long; nothing was recorded: try again",
-    "LOCKED": "another process is writing to it for too long; nothing was recorded: try again",
-    "READONLY": "it cannot be written; nothing was recorded: put its permissions right",
-    "CANTOPEN": "it cannot be opened: see whether file and directory are there and may be written",
-    "CORRUPT": "it is damaged; nothing was recorded: run `pcc-match exchange ledger verify`, restore it from a copy",
-    "NOTADB": "not a ledger, or a damaged one: run `pcc-match exchange ledger verify`, restore it from a copy",
-}
-
-
-@contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Errors of SQLite and of the system as ExchangeError."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        name = getattr(error, "sqlite_errorname", "") or ""
-        meaning = next((text for code, text in _MEANING.items() if name.startswith(f"SQLITE_{code}")), str(error))
-        raise ExchangeError(f"{path}: {meaning} ({name or type(error).__name__})") from error
-    except UnicodeDecodeError as error:  # in a message of SQLite that quotes the file
-        raise ExchangeError(f"{path}: {_MEANING['CORRUPT']}") from error
-    except OSError as error:
-        raise ExchangeError(f"{path}: {error.strerror}") from error

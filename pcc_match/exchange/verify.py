@@ -4,7 +4,7 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,17 @@ from typing import Any
 from pcc_match.errors import ExchangeError
 from pcc_match.exchange.audit import START, AuditRecord, chained, salted
 from pcc_match.exchange.heads import Head
-from pcc_match.exchange.ledger import APPLICATION, SCHEMA, STATES, STORES, explained, of_runs, quota_key, request_key
+from pcc_match.exchange.ledger_file import (
+    APPLICATION,
+    FOLLOWED,
+    SCHEMA,
+    STATES,
+    connect,
+    explained,
+    of_runs,
+    quota_key,
+    request_key,
+)
 
 _MATCH_STATES = {after: event for event, (_, after) in STATES.items()}
 
@@ -44,9 +54,8 @@ def verify(path: Path, head: Head | None = None) -> list[LedgerProblem]:
 
 def _problems(path: Path, head: Head | None, mode: str) -> list[LedgerProblem]:
     try:
-        address = f"{path.absolute().as_uri()}?{mode}"
-        with explained(path), closing(sqlite3.connect(address, uri=True, isolation_level=None)) as db:
-            db.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
+        with explained(path), closing(connect(path, mode)) as db:
+            db.text_factory = lambda text: text.decode("utf-8", "backslashreplace")
             db.execute("BEGIN")  # one state, whatever others write
             if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                 what = "it is empty; if its making was interrupted, nothing was recorded, and create=True makes it"
@@ -85,7 +94,7 @@ class _Check:
         for what in (*self._structure(), *self._schema()):
             sound = False
             yield LedgerProblem(None, what)
-        with _noting(sound):
+        with nullcontext() if sound else suppress(Exception):  # a damaged file is followed as far as it can be read
             yield from self._records()
             yield from self._deletions()
             for what in (*self._requests(), *self._matches(), *self._quotas()):
@@ -116,7 +125,10 @@ class _Check:
 
     def _records(self) -> Iterator[LedgerProblem]:
         before = {START}  # the chain's value, as it stands and as it should stand
-        query = "SELECT number, keep_until, salt, content, digest, chain FROM records ORDER BY number"
+        query = (
+            "SELECT number, CAST(keep_until AS TEXT), CAST(salt AS BLOB), CAST(content AS BLOB), CAST(digest AS BLOB),"
+            " CAST(chain AS BLOB) FROM records ORDER BY number"
+        )
         for number, keep_until, salt, text, digest, chain in self.db.execute(query):
             if number != self.count + 1:
                 first, last = self.count + 1, number - 1
@@ -133,7 +145,7 @@ class _Check:
                         number, "deleted by purge, and its digest, clock or place has been changed since"
                     )
                 continue
-            if text is None or salt is None or salted(salt, text.encode("utf-8", "surrogateescape")) != digest:
+            if text is None or salt is None or salted(salt, text) != digest:
                 yield LedgerProblem(number, "its content, salt or digest was changed")
                 continue
             try:
@@ -156,7 +168,7 @@ class _Check:
         if record.event in ("answered", "asked", "received"):
             until = content.get("repeat_until")
             self.requests[request_key(record)] = (number, salt, until, content.get("answer"))
-        if record.event in STORES:
+        if record.event in FOLLOWED:
             self.matches |= {(number, place): ("match", number) for place in range(1, len(record.matches) + 1)}
         if record.match:
             place = tuple(int(part) for part in record.match.split("."))
@@ -235,7 +247,7 @@ class _Check:
             except ExchangeError as error:
                 yield str(error)
                 continue
-            if head.count != count or not head.signature:
+            if head.count != count or head.text() != text or not head.signature:
                 yield f"stored head {count}: changed"
             yield from (f"stored head {count}: {what}" for what in self._against(head))
         if given is not None:
@@ -256,10 +268,3 @@ class _Check:
             yield f"the records up to {head.count} are not those that it was made of"
         if self.signer and head.count >= self.signed_from and head.public_key != self.signer:
             yield "it is not signed with the ledger's key"
-
-
-class _noting(suppress):
-    """Goes on to the end of what can be read where the structure is known to be damaged; else errors are errors."""
-
-    def __init__(self, sound: bool) -> None:
-        super().__init__(*(() if sound else (sqlite3.Error, ValueError, TypeError)))
