@@ -29,6 +29,7 @@
 #include "lossless_jpeg.h"
 #include "marker_stream.h"
 #include "minutiae_rows.h"
+#include "profile_columns.h"
 #include "wsq.h"
 
 namespace py = pybind11;
@@ -673,7 +674,20 @@ py::tuple csv_rows(const py::buffer& data, char delimiter, bool last,
                         rows.too_long);
 }
 
+Array<bool> used_texts(const Array<uint16_t>& numbers, size_t texts) {
+  if (numbers.ndim() != 3) throw std::invalid_argument("expected numbers (n, loci, slots)");
+  Array<bool> used({numbers.shape(1), static_cast<py::ssize_t>(texts)});
+  static_assert(sizeof(bool) == 1);
+  uint8_t* out = reinterpret_cast<uint8_t*>(used.mutable_data());
+  const auto size = [&](int axis) { return static_cast<size_t>(numbers.shape(axis)); };
+  py::gil_scoped_release unlocked;
+  pcc::mark_used(numbers.data(), size(0), size(1), size(2), texts, out);
+  return used;
+}
+
 void bind_csv(py::module_& m) {
+  m.def("used_texts", used_texts, py::arg("numbers"), py::arg("texts"),
+        "Which of the numbers 0 .. texts - 1 each locus of numbers uint16[n, loci, slots] has: bool[loci, texts].");
   m.def("csv_record", csv_record, py::arg("data"), py::arg("delimiter"), py::arg("last"),
         "(cells, size, lines) of the first record, with its line end; None where `data` has no whole record.");
   m.def("csv_rows", csv_rows, py::arg("data"), py::arg("delimiter"), py::arg("last"), py::arg("columns"),

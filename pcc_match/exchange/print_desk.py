@@ -39,7 +39,6 @@ from pcc_match.exchange.responder import EXPEDITED, ORDINARY, Inquiry, Outcome
 from pcc_match.finger.calibration import threshold_for
 from pcc_match.finger.extract import extract
 from pcc_match.finger.search import FingerMatcher
-from pcc_match.treaties.search_types import SEARCH_TYPES, SearchType
 from pcc_match.finger.template import FingerTemplate
 from pcc_match.itl.problems import (
     INSUFFICIENT_QUALITY,
@@ -51,6 +50,7 @@ from pcc_match.itl.problems import (
 )
 from pcc_match.itl.records import Record
 from pcc_match.treaties import Treaty
+from pcc_match.treaties.search_types import SEARCH_TYPES, SearchType
 
 # Fewer minutiae say nothing about a person; ours, no act states a number.
 MIN_MINUTIAE = 8
