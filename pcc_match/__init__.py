@@ -11,11 +11,13 @@ with pm.Matcher(gallery, treaty="pcc-see") as matcher:
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from pcc_match.comparison import compare
 from pcc_match.dna.columns import ProfileColumns
 from pcc_match.dna.gallery import DnaGallery
 from pcc_match.dna.profile import DnaProfile
-from pcc_match.dna.rule import DnaRule, MixtureRule, StringencyRule, compare
+from pcc_match.dna.rule import DnaRule, MixtureRule, StringencyRule
 from pcc_match.errors import (
+    CalibrationError,
     DeviceError,
     ExchangeError,
     GalleryError,
@@ -32,10 +34,10 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from pcc_match import exchange, finger, itl
-    from pcc_match.finger import FingerTemplate
+    from pcc_match.finger import FingerGallery, FingerRecord, FingerTemplate, score_matrix, threshold_for
 
 _MODULES = ("exchange", "finger", "itl")
-_OF_FINGER = ("FingerTemplate",)
+_OF_FINGER = ("FingerGallery", "FingerRecord", "FingerTemplate", "score_matrix", "threshold_for")
 
 
 def __getattr__(name: str) -> Any:
@@ -48,11 +50,14 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "CalibrationError",
     "DeviceError",
     "DnaGallery",
     "DnaProfile",
     "DnaRule",
     "ExchangeError",
+    "FingerGallery",
+    "FingerRecord",
     "FingerTemplate",
     "GalleryError",
     "Match",
@@ -72,6 +77,8 @@ __all__ = [
     "finger",
     "itl",
     "rematch",
+    "score_matrix",
+    "threshold_for",
     "treaties",
     "treaty",
 ]

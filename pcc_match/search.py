@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from pcc_match.backends import COMPARED, Backend, Probes, open_backend
 from pcc_match.candidates import ordered
 from pcc_match.dna.columns import ProfileColumns
-from pcc_match.dna.gallery import DnaGallery, ranks_over
+from pcc_match.dna.gallery import DnaGallery
 from pcc_match.dna.profile import DnaProfile
 from pcc_match.dna.rule import Comparison, Rule, compare
 from pcc_match.errors import GalleryError
+from pcc_match.gallery.gallery import ranks_over
 from pcc_match.treaties import Treaty
 from pcc_match.treaties import treaty as treaty_set
 
@@ -95,9 +96,18 @@ class Matcher:
     `repr` says which and why; "cpu", "cuda", "cuda:1" ... and "reference" (the readable rule, pair by pair: slow) take
     just that or raise DeviceError. `threads` bounds the CPU threads of batches (default: all cores).
 
+    Of FingerGalleries, Matcher(...) is a `pcc_match.finger.FingerMatcher`.
+
     A matcher sees the galleries as they were when it was made. Neither device and threads nor the order of enrolment
     or the galleries that the references are spread over change a result.
     """
+
+    def __new__(cls, *galleries: Any, **options: Any) -> Any:
+        if galleries and not isinstance(galleries[0], DnaGallery):
+            from pcc_match.finger.search import FingerMatcher  # loaded at its first use
+
+            return FingerMatcher(*galleries, **options)
+        return super().__new__(cls)
 
     def __init__(
         self,
@@ -106,8 +116,8 @@ class Matcher:
         device: str = "auto",
         threads: int | None = None,
     ) -> None:
-        if not galleries:
-            raise GalleryError("a Matcher needs a gallery")
+        if not galleries or not all(isinstance(gallery, DnaGallery) for gallery in galleries):
+            raise GalleryError("a Matcher needs galleries, all of one kind")
         self.galleries = galleries
         self.treaty = treaty if isinstance(treaty, Treaty) else treaty_set(treaty)
         self.ranks = np.concatenate(ranks_over(galleries))

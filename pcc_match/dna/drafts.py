@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcc_match import _cpu
-from pcc_match.dna.columns import ProfileColumns, Strings
+from pcc_match.dna.columns import ProfileColumns
 from pcc_match.dna.loci import ABSENT, LOCI, allele_code, is_absent, locus, shortened
 from pcc_match.dna.profile import KINDS, LABELS, SINGLES, check_text
 from pcc_match.errors import ProfileError
+from pcc_match.strings import Strings
 
 PIECE = 8 << 20  # bytes of a file that are read at a time
 MAX_RECORD: Final = 1 << 20  # bytes of a header, row or JSON object; csrc/csv_cells.h has the same limit
