@@ -31,6 +31,7 @@ setup(
         "pcc_match": ["py.typed"],
         "pcc_match.dna": ["*.toml"],
         "pcc_match.exchange": ["*.toml", "*.xsd", "*.wsdl"],
+        "pcc_match.finger": ["*.toml"],
         "pcc_match.itl": ["tables/*.toml", "profiles/*.toml"],
         "pcc_match.treaties": ["*.toml"],
         "pcc_match.datasets": ["*.md", "data/*"],

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,6 +87,7 @@ class DnaMatrix:
     def blocks(self) -> int: ...
     def count(self, block: int, at_least: int) -> tuple[NDArray[np.int64], NDArray[np.uint32]]: ...
 
+def used_texts(numbers: NDArray[np.uint16], texts: int) -> NDArray[np.bool_]: ...
 def csv_record(data: bytes | memoryview, delimiter: str, last: bool) -> tuple[list[bytes], int, int] | None: ...
 def csv_rows(
     data: bytes | memoryview,
@@ -111,3 +113,68 @@ def wsq_header(data: NDArray[np.uint8]) -> tuple[int, int, list[bytes]]: ...
 def wsq_decode(data: NDArray[np.uint8], pixel_limit: int) -> NDArray[np.uint8]: ...
 def wsq_encode(pixels: NDArray[np.uint8], ppi: int, ratio: float) -> bytes: ...
 def lossless_jpeg_decode(data: NDArray[np.uint8], pixel_limit: int) -> NDArray[np.uint8]: ...
+def resample(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]: ...
+def extract_print(image: NDArray[np.uint8], set: int) -> dict[str, NDArray[Any]]: ...
+
+EXTRACT_CELL: int
+
+def pack_fingers(
+    x: NDArray[np.int16],
+    y: NDArray[np.int16],
+    angle: NDArray[np.uint8],
+    quality: NDArray[np.uint8],
+    offsets: NDArray[np.uint64],
+) -> tuple[
+    NDArray[np.uint32],
+    NDArray[np.uint8],
+    NDArray[np.int16],
+    NDArray[np.int16],
+    NDArray[np.uint8],
+    NDArray[np.uint64],
+    NDArray[np.uint32],
+    NDArray[np.uint32],
+    NDArray[np.uint16],
+    NDArray[np.int16],
+    NDArray[np.int16],
+    NDArray[np.uint8],
+    NDArray[np.uint32],
+]: ...
+
+class FingerFound(TypedDict):
+    score: int
+    swapped: bool
+    candidates: int
+    accepted: NDArray[np.uint8]
+    agreement: int
+    paired: NDArray[np.uint8]
+    overlap: tuple[int, int]
+    resemblance: int
+    pose: tuple[int, int, int, int, int, int, int]
+
+class FingerSets:
+    def __init__(
+        self,
+        start: NDArray[np.uint32],
+        count: NDArray[np.uint8],
+        left: NDArray[np.int16],
+        top: NDArray[np.int16],
+        cell: NDArray[np.uint8],
+        order: NDArray[np.uint64],
+        area: NDArray[np.uint32],
+        words: NDArray[np.uint32],
+        inverse: NDArray[np.uint16],
+        x: NDArray[np.int16],
+        y: NDArray[np.int16],
+        direction: NDArray[np.uint8],
+    ) -> None: ...
+    def __len__(self) -> int: ...
+    def compare(self, set: int, other: FingerSets, other_set: int, latent: int) -> FingerFound: ...
+    def scores(
+        self,
+        sets: NDArray[np.uint32],
+        first: int,
+        last: int,
+        references: FingerSets,
+        reference_sets: NDArray[np.uint32],
+        latent: int,
+    ) -> NDArray[np.int32]: ...

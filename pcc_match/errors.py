@@ -13,6 +13,10 @@ class TemplateError(PccError):
     """A fingerprint template is damaged or impossible."""
 
 
+class CalibrationError(PccError):
+    """Nothing was counted that could say what a score of this source, or a rate this rare, means."""
+
+
 class RecordPlace:
     """The place that a RecordError or an itl.Problem names.
 

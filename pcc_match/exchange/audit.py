@@ -27,7 +27,7 @@ EVENTS: Final = {
     "core data": ("in", "out"),  # core personal data of a hit were released (in) or received (out)
 }
 PARTIES: Final = ("person", "trace")
-CATEGORIES: Final = ("dna", "dactyloscopic", "vehicles")
+CATEGORIES: Final = ("dna", "dactyloscopic", "vehicles", "unknown")  # unknown: of a refused message that is no message
 
 START: Final = bytes(32)  # the chain before its first record
 

@@ -5,8 +5,8 @@ request = read_dna(data)                   # DnaRequest or DnaAnswer
 read_dna(answer).results[0].result         # U H N E
 
 Element names are data: dna_names.toml. dna.xsd beside this file describes what is written here; it is ours, because the
-official schema is not public. Readers take elements, loci and the two alleles in any order; writers keep the order of the
-table, the low allele before the high one, `*` last.
+official schema is not public. Readers take elements, loci and the two alleles in any order; writers keep the order of
+the table, the low allele before the high one, `*` last.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import io
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, time
 from functools import cache
@@ -55,9 +55,13 @@ class _Names:
         self.groups: dict[str, dict[str, str]] = {group: table[group] for group in ("ess_issol", "additional_loci")}
         self.loci = {name: spelt for group in self.groups.values() for name, spelt in group.items()}
         # Loci that the table does not have are read and written last: who asks with them gets them back.
-        others = {other.name: re.sub(r"[ /-]", "_", other.name.lower()) for other in LOCI if other.name not in self.loci}
+        others = {
+            other.name: re.sub(r"[ /-]", "_", other.name.lower()) for other in LOCI if other.name not in self.loci
+        }
         self.written = self.groups | {"additional_loci": self.groups["additional_loci"] | others}
-        self._read = {part: {spelt.lower(): ours for ours, spelt in table.items()} for part, table in self.fields.items()}
+        self._read = {
+            part: {spelt.lower(): ours for ours, spelt in table.items()} for part, table in self.fields.items()
+        }
         self._loci = {spelt.lower(): name for name, spelt in self.loci.items()}
 
     def field(self, part: str, element: xml.Element) -> str | None:
@@ -125,6 +129,7 @@ class DnaEntry:
     rescount    of the profile that was asked for: its matches
     date        when the profile was stored
     error       in a request that was read: why this entry cannot be served. It is not written
+    reqtype 0 and type "" stand where a request did not say them, in its entry and in the answer E to it.
     """
 
     reqtype: int
@@ -147,9 +152,10 @@ class DnaEntry:
             _check_text(name, getattr(self, name))
         if self.error:
             return
-        if self.reqtype not in ARTICLES:
+        failed = self.result == "E"
+        if self.reqtype not in ARTICLES and not (failed and self.reqtype == 0):
             raise ExchangeError("reqtype is 3 or 4: the article of Decision 2008/615/JHA")
-        if self.type not in KINDS or self.result not in RESULTS:
+        if self.result not in RESULTS or (self.type not in KINDS and not (failed and self.type == "")):
             raise ExchangeError("type is P or S, result U, H, N or E")
         if self.quality not in (None, 0, 1, 2, 3, 4):
             raise ExchangeError("quality is a number from 0 to 4")
@@ -249,9 +255,9 @@ def _check_text(name: str, text: str) -> None:
 def read_dna(data: bytes, *, treaty: str | Treaty = "eu-2008-616") -> DnaRequest | DnaAnswer:
     """The request or answer in a message; the treaty says how many profiles a request may have.
 
-    ExchangeError names line and element, and no value, where the message is not well-formed, is no message about DNA, or
-    cannot be attributed. What is wrong with one profile of a request stands in its entry's `error`, which names rule,
-    locus and value: the answer tells the state that asked. An answer with a wrong entry is refused whole.
+    ExchangeError names line and element, and no value, where the message is not well-formed, is no message about DNA,
+    or cannot be attributed. What is wrong with one profile of a request stands in its entry's `error`, which names
+    rule, locus and value: the answer tells the state that asked. An answer with a wrong entry is refused whole.
     """
     names = _names()
     rules = treaty if isinstance(treaty, Treaty) else treaty_set(treaty)
@@ -387,11 +393,13 @@ def _read_entry(element: xml.Element, *, answered: bool) -> DnaEntry:
     if not errors:
         try:
             values["profile"] = _read_profile(parts, values["profile_id"], KINDS.get(values["type"], ""))
-            if values["profile"] is None and not answered:
-                errors.append("rule 1.1 (annex, chapter 1): the profile has no loci")
-            return DnaEntry(**values, error=errors[0] if errors else "")
-        except (ExchangeError, ProfileError) as error:
+            if answered or values["profile"] is not None:
+                return DnaEntry(**values)
+            errors.append("rule 1.1 (annex, chapter 1): the profile has no loci")
+        except ExchangeError as error:
             errors.append(str(error))
+        except ProfileError as error:
+            errors.append(f"rule 1.1 (annex, chapter 1): {error}")
     return _wrong_entry(values, errors[0])
 
 
@@ -423,7 +431,7 @@ def _read_profile(parts: Mapping[str, xml.Element], id: str, kind: str) -> DnaPr
             texts = (xml.text(values[place]) for place in ("low", "high") if place in values)
             alleles[name] = tuple(filter(None, texts))
     alleles = {name: texts for name, texts in alleles.items() if texts}
-    if not kind:
+    if alleles and not kind:
         raise ExchangeError("type is P or S")
     marker = xml.text(parts["marker"]) if "marker" in parts else ""
     return DnaProfile(id, kind, alleles, kit=marker) if alleles else None
@@ -448,21 +456,27 @@ def _write(header: Header, direct: str, entries: tuple[DnaEntry, ...]) -> bytes:
 
 
 def _header_element(header: Header, direct: str) -> xml.Element:
-    element = etree.Element(_names().header)
+    element: xml.Element = etree.Element(_names().header)
     values = {"direct": direct, "ref": header.ref, "generator": header.generator}
     values |= {"schema_version": header.schema_version}
     for name, spelt in _names().fields["header"].items():
         if name in values:
-            etree.SubElement(element, spelt).text = values[name]
+            _add(element, spelt, values[name])
             continue
         info = header.requesting if name == "requesting" else header.requested
         if info is not None:
-            part = etree.SubElement(element, spelt)
+            part = _add(element, spelt)
             for field_name, field_spelt in _names().fields["info"].items():
                 value = getattr(info, field_name)
                 text = value if isinstance(value, str) else _iso(value)
-                etree.SubElement(part, field_spelt).text = text
+                _add(part, field_spelt, text)
     return element
+
+
+def _add(parent: xml.Element, name: str, text: str | None = None) -> xml.Element:
+    child: xml.Element = etree.SubElement(parent, name)
+    child.text = text
+    return child
 
 
 def _iso(value: date | time) -> str:
@@ -472,27 +486,27 @@ def _iso(value: date | time) -> str:
 def _entry_element(entry: DnaEntry) -> xml.Element:
     if entry.error:
         raise ExchangeError("an entry that could not be read cannot be written")
-    element = etree.Element(_names().datas)
+    element: xml.Element = etree.Element(_names().datas)
     for name, spelt in _names().fields["datas"].items():
         if name == "profile":
             _profile_element(element, spelt, entry)
             continue
-        value = getattr(entry, name)
+        value = getattr(entry, name) if name != "reqtype" else entry.reqtype or None
         if value not in (None, ""):
-            etree.SubElement(element, spelt).text = _iso(value) if isinstance(value, date) else str(value)
+            _add(element, spelt, _iso(value) if isinstance(value, date) else str(value))
     return element
 
 
 def _profile_element(parent: xml.Element, spelt: str, entry: DnaEntry) -> None:
-    element = etree.SubElement(parent, spelt)
+    element = _add(parent, spelt)
     for name, field_spelt in _names().fields["profile"].items():
         if name == "profile_id":
-            etree.SubElement(element, field_spelt).text = entry.profile_id
+            _add(element, field_spelt, entry.profile_id)
         elif entry.profile is None:
             continue
         elif name == "marker":
             if entry.profile.kit:
-                etree.SubElement(element, field_spelt).text = entry.profile.kit
+                _add(element, field_spelt, entry.profile.kit)
         else:
             _loci_element(element, field_spelt, entry.profile, _names().written[name])
 
@@ -501,10 +515,10 @@ def _loci_element(parent: xml.Element, spelt: str, profile: DnaProfile, loci: Ma
     present = [(name, tag) for name, tag in loci.items() if name in profile.pairs]
     if not present:
         return
-    element = etree.SubElement(parent, spelt)
+    element = _add(parent, spelt)
     low_spelt, high_spelt = (_names().fields["locus"][place] for place in ("low", "high"))
     for name, tag in present:
         low, high = _two_texts(profile, name)
-        place = etree.SubElement(element, tag)
-        etree.SubElement(place, low_spelt).text = low
-        etree.SubElement(place, high_spelt).text = high
+        place = _add(element, tag)
+        _add(place, low_spelt, low)
+        _add(place, high_spelt, high)

@@ -172,17 +172,19 @@ class Ledger:
 
     # ---- messages
 
-    def repeat(self, record: AuditRecord, message: bytes) -> bytes | None:
+    def repeat(self, record: AuditRecord, message: bytes, *, quota: int | None = None) -> bytes | None:
         """The stored answer if this very message was answered before and may be repeated; None if it is new.
 
         Ask this before the search. `record` is what answer() would get, without results; the repetition is recorded
-        with the results of the first time. RefusalError: the id came with another message, or the answer is gone; that
-        is recorded, too.
+        with the results of the first time. RefusalError: the id came with another message, or the answer is gone, or
+        the message is new and the day's quota is used up; that is recorded, too.
         """
         self._require(record, "answered")
         with self._change() as db:
-            known = self._known(db, record, message)
-        return _outcome(known)
+            outcome = self._known(db, record, message)
+            if outcome is None:
+                outcome = self._over_quota(record, quota)
+        return _outcome(outcome)
 
     def answer(
         self, record: AuditRecord, message: bytes, answer: bytes, *, repeat_window: timedelta, quota: int | None = None

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from pcc_match.errors import ExchangeError
-from pcc_match.finger.search_types import SEARCH_TYPES
 from pcc_match.treaties import Treaty
+from pcc_match.treaties.search_types import SEARCH_TYPES
 
 # What a partner may be authorised for and what quotas count: DNA by the article of Decision 2008/615/JHA.
 ASKED: Final = ("dna-3", "dna-4", *SEARCH_TYPES, "vehicles")

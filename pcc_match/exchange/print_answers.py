@@ -34,7 +34,6 @@ from pcc_match.exchange.print_records import (
     positions_of,
 )
 from pcc_match.exchange.prints import PrintRequest
-from pcc_match.finger.search_types import SearchType
 from pcc_match.finger.template import FingerTemplate
 from pcc_match.itl.problems import (
     INSUFFICIENT_QUALITY,
@@ -47,6 +46,7 @@ from pcc_match.itl.problems import (
 )
 from pcc_match.itl.records import Record
 from pcc_match.treaties import Treaty
+from pcc_match.treaties.search_types import SearchType
 
 # Fewer minutiae say nothing about a person; ours, no act states a number.
 MIN_MINUTIAE = 8

@@ -32,9 +32,9 @@ from pcc_match.exchange.print_records import (
     palm_records,
     positions_of,
 )
-from pcc_match.finger.search_types import SEARCH_TYPES, SearchType
 from pcc_match.finger.template import FingerTemplate
 from pcc_match.itl.problems import Problem, error_message
+from pcc_match.treaties.search_types import SEARCH_TYPES, SearchType
 
 REQUESTS = ("CPS", "PMS", "MPS", "MMS")
 ANSWERS = ("SRE", "ERR")

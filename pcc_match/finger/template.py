@@ -295,6 +295,8 @@ def _scaled(pixels: float | None, scale: float, name: str) -> int | None:
         return None
     if not isfinite(pixels) or pixels <= 0:
         raise TemplateError(f"an image with a {name} of {pixels} pixels is impossible")
+    if pixels * scale > 0xFFFF:
+        raise TemplateError(f"an image with a {name} of {pixels} pixels is too large")
     return max(1, round(pixels * scale))
 
 

@@ -9,8 +9,8 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from pcc_match.dna.rule import DnaRule, InclusionRule
 from pcc_match.errors import ExchangeError
-from pcc_match.finger.search_types import SEARCH_TYPES, FingerRule
 from pcc_match.treaties.exchange import CoreData, DnaMessages, ExchangeRule, Messages, States
+from pcc_match.treaties.search_types import SEARCH_TYPES, FingerRule
 
 _Rule = TypeVar("_Rule")
 

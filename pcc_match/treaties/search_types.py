@@ -33,6 +33,16 @@ class SearchType:
         return self.references in _LATENT
 
     @property
+    def latent(self) -> str:
+        """Which side a comparison takes for a latent, as finger.compare says it: where both are, the probe."""
+        return "a" if self.latent_probe else "b" if self.latent_references else ""
+
+    @property
+    def summed(self) -> bool:
+        """Whether a subject's score is the sum over fingers: a latent shows one finger."""
+        return not self.latent_probe and not self.latent_references
+
+    @property
     def palms(self) -> bool:
         return self.references in _PALM
 

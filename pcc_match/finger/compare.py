@@ -1,0 +1,240 @@
+"""Two fingers compared: the score, what it is made of, and the minutiae that it rests on; matrices of scores."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from math import atan2, degrees
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pcc_match import _cpu
+from pcc_match.errors import DeviceError
+from pcc_match.finger import reference
+from pcc_match.finger.columns import FingerColumns
+from pcc_match.finger.template import FingerTemplate, MinutiaSet
+
+LATENTS: Final = ("", "a", "b")
+"""Which of the two is a latent: its normalisation then asks for no more than the latent shows."""
+
+_FLOOR = 32  # scores below it: no correspondences agree
+_MATRIX_PIECE = 1 << 14  # comparisons that a thread takes at a time
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """How the print of `a` lies on the print of `b`: turned by `rotation`, with `a_centre` on `b_centre`.
+
+    rotation             degrees, counter-clockwise
+    a_centre, b_centre   pixels at 500 ppi
+    """
+
+    rotation: float
+    a_centre: tuple[float, float]
+    b_centre: tuple[float, float]
+
+    def place(self, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Points of `a` in pixels of `b`."""
+        turn = np.radians(-self.rotation)  # y points down
+        dx, dy = np.asarray(x) - self.a_centre[0], np.asarray(y) - self.a_centre[1]
+        across = self.b_centre[0] + np.cos(turn) * dx - np.sin(turn) * dy
+        return across, self.b_centre[1] + np.sin(turn) * dx + np.cos(turn) * dy
+
+
+@dataclass(frozen=True, eq=False)
+class SetComparison:
+    """A set of minutiae of one finger compared with a set of the other; sums as kernels/compare_finger.h makes them.
+
+    a_set, b_set   their numbers in Comparison.a and Comparison.b
+    candidates     correspondences by the likeness of the minutiae's surroundings
+    accepted       int (k, 2): of them, those that agree in distance, direction and rotation; minutiae of a and of b
+    agreement      sum of the compatibilities, 0 to 127, of each two accepted correspondences, both ways
+    paired         int (m, 2): minutiae that are each other's nearest after the alignment
+    overlap        minutiae of a in the area of b, and of b in the area of a
+    resemblance    the score where fewer than two correspondences are accepted
+    alignment      None where fewer than two correspondences are accepted
+    """
+
+    a_set: int
+    b_set: int
+    score: int
+    candidates: int
+    accepted: NDArray[np.uint8]
+    agreement: int
+    paired: NDArray[np.uint8]
+    overlap: tuple[int, int]
+    resemblance: int
+    alignment: Alignment | None
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Two fingers compared.
+
+    a, b     the fingers with the minutiae that were compared: those given, or the best 128 of a set that has more
+    latent   "a" or "b", the side that is a latent, or ""
+    parts    each set of `a` with each of `b`
+    """
+
+    a: FingerTemplate
+    b: FingerTemplate
+    latent: str
+    parts: tuple[SetComparison, ...]
+
+    @property
+    def score(self) -> int:
+        """Sum over the parts; 0 where there is nothing to compare, below 32 a part where nothing agrees."""
+        return sum(part.score for part in self.parts)
+
+    @property
+    def best(self) -> SetComparison:
+        """The part with the greatest score, the first of equal ones."""
+        return max(self.parts, key=lambda part: part.score)
+
+    def explain(self) -> str:
+        """The comparison in words, for the expert who confirms it."""
+        lines = [f"score {self.score}" + (f", {self.latent} a latent" if self.latent else "")]
+        for part in self.parts:
+            a, b = self.a.sets[part.a_set], self.b.sets[part.b_set]
+            if len(self.parts) > 1:
+                lines.append(f"set {part.a_set + 1} of a with set {part.b_set + 1} of b: {part.score}")
+            lines.append(f"  {len(a)} minutiae in a, {len(b)} in b; {part.candidates} correspondences by likeness")
+            if part.reason:
+                lines.append(f"  {part.reason}")
+            if part.alignment is None:
+                continue
+            k = len(part.accepted)
+            mean = part.agreement / (127 * k)
+            lines.append(f"  {k} correspondences agree; each has the support of {mean:.1f} others")
+            turn = part.alignment.rotation
+            lines.append(f"  a turned by {abs(turn):.0f} degrees {'counter-' * (turn >= 0)}clockwise lies on b")
+            lines.append(
+                f"  {len(part.paired)} minutiae pair within 15 pixels and 28 degrees, of {part.overlap[0]} of a and "
+                f"{part.overlap[1]} of b in the common area"
+            )
+        return "\n".join(lines)
+
+    def to_svg(self, *images: NDArray[np.uint8] | None, titles: tuple[str, str] = ("a", "b")) -> str:
+        """Both prints side by side with the paired minutiae of `best`, as SVG.
+
+        images   of a and of b, uint8 (height, width), dark ridges on light ground, of any resolution; without them the
+                 minutiae alone are drawn
+        """
+        from pcc_match.finger import draw
+
+        return draw.svg(*draw.sides(self, images, titles))
+
+    def to_png(
+        self, *images: NDArray[np.uint8] | None, titles: tuple[str, str] = ("a", "b"), width: int = 1440
+    ) -> bytes:
+        """The same as PNG of this width in pixels; PccError names the extra where Pillow is missing."""
+        from pcc_match.finger import draw
+
+        return draw.png(*draw.sides(self, images, titles), width=width)
+
+
+def compare(a: FingerTemplate, b: FingerTemplate, *, latent: bool | str = "") -> Comparison:
+    """Two fingers compared, each set of minutiae of one with each of the other. Symmetric, but for latents.
+
+    latent   "a" or "b": that side is a latent, of which only a part of the finger shows and whose rotation is unknown;
+             True means "a"
+    """
+    side = _side(latent)
+    columns = FingerColumns.pack([a, b])
+    sets, count = columns.engine, len(a.sets)
+    kept = columns.template(0), columns.template(1)
+    parts = []
+    for i in range(len(a.sets)):
+        for j in range(len(b.sets)):
+            found = sets.compare(i, sets, count + j, LATENTS.index(side))
+            parts.append(_part(kept[0].sets[i], kept[1].sets[j], i, j, found))
+    return Comparison(*kept, side, tuple(parts))
+
+
+def score_matrix(
+    probes: FingerColumns | Sequence[FingerTemplate],
+    references: FingerColumns | Sequence[FingerTemplate],
+    device: str = "auto",
+    *,
+    latent: bool | str = "",
+    threads: int | None = None,
+) -> NDArray[np.int32]:
+    """Scores of all probes with all references, int32 (len(probes), len(references)), each as `compare` gives it.
+
+    device    "auto" or "cpu"; "reference" for the readable rule (slow); else DeviceError
+    latent    "a": the probes are latents, "b": the references are; True means "a"
+    threads   of the CPU, all by default
+    """
+    packed = [c if isinstance(c, FingerColumns) else FingerColumns.pack(c) for c in (probes, references)]
+    side = LATENTS.index(_side(latent))
+    if device == "reference":
+        return _reference_matrix(packed[0], packed[1], side)
+    if device not in ("auto", "cpu"):
+        raise DeviceError(f"fingerprints are not compared on {device!r}: take auto, cpu or reference")
+    rows, columns = len(packed[0]), len(packed[1])
+    threads = threads or os.cpu_count() or 1
+    piece = max(1, _MATRIX_PIECE // max(1, columns))
+    starts = [*range(0, rows, piece), rows]
+    run = partial(_cpu_rows, packed[0], packed[1], side)
+    if threads == 1 or len(starts) <= 2:
+        found = [run(block) for block in pairwise(starts)]
+    else:
+        with ThreadPoolExecutor(threads, "pcc_match") as pool:
+            found = list(pool.map(run, pairwise(starts)))
+    return np.concatenate([np.empty((0, columns), np.int32), *found])
+
+
+def _cpu_rows(probes: FingerColumns, references: FingerColumns, side: int, block: tuple[int, int]) -> NDArray[np.int32]:
+    return probes.engine.scores(probes.sets, *block, references.engine, references.sets, side)
+
+
+def _reference_matrix(probes: FingerColumns, references: FingerColumns, side: int) -> NDArray[np.int32]:
+    def views(columns: FingerColumns) -> list[list[reference.MinutiaView]]:
+        return [
+            [reference.MinutiaView.of(columns, s) for s in range(first, last)]
+            for first, last in pairwise(columns.sets.tolist())
+        ]
+
+    against = views(references)
+    scores = [[sum(reference.score(a, b, side) for a in p for b in r) for r in against] for p in views(probes)]
+    return np.array(scores, np.int32).reshape(len(probes), len(references))
+
+
+def _side(latent: bool | str) -> str:
+    side = "a" if latent is True else latent or ""
+    if side not in LATENTS:
+        raise ValueError(f"latent is True, 'a' or 'b', not {latent!r}")
+    return side
+
+
+def _part(a: MinutiaSet, b: MinutiaSet, a_set: int, b_set: int, found: _cpu.FingerFound) -> SetComparison:
+    alignment, reason = None, ""
+    if min(len(a), len(b)) < reference.LEAST:
+        reason = f"fewer than {reference.LEAST} minutiae: nothing to compare"
+    elif len(found["accepted"]) < 2:
+        reason = "no correspondences agree; the score is what is left of their likeness"
+    else:
+        ax, ay, bx, by, cosine, sine, _ = found["pose"]
+        centres = ((ax / 4, ay / 4), (bx / 4, by / 4))
+        turn = degrees(atan2(-sine, cosine))
+        alignment = Alignment(-turn, *centres[::-1]) if found["swapped"] else Alignment(turn, *centres)
+    return SetComparison(
+        a_set,
+        b_set,
+        score=found["score"],
+        candidates=found["candidates"],
+        accepted=found["accepted"],
+        agreement=found["agreement"],
+        paired=found["paired"],
+        overlap=found["overlap"],
+        resemblance=found["resemblance"],
+        alignment=alignment,
+        reason=reason,
+    )
