@@ -837,6 +837,8 @@ void bind_synthesis(py::module_& m) {
             return prints_made([&] { return pcc::make_impressions(t, first, count, first_impression, impressions); });
           },
           py::arg("first"), py::arg("count"), py::arg("first_impression"), py::arg("impressions"));
+}
+
 // ---- minutiae extraction
 
 template <class T>
