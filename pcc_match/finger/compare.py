@@ -116,7 +116,7 @@ class Comparison:
             turn = part.alignment.rotation
             lines.append(f"  a turned by {abs(turn):.0f} degrees {'counter-' * (turn >= 0)}clockwise lies on b")
             lines.append(
-                f"  {len(part.paired)} minutiae pair within 15 pixels and 28 degrees, of {part.overlap[0]} of a and "
+                f"  {len(part.paired)} minutiae pair within 13 pixels and 28 degrees, of {part.overlap[0]} of a and "
                 f"{part.overlap[1]} of b in the common area"
             )
         return "\n".join(lines)
