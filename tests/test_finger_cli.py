@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from finger_cases import cutting, finger, impression
+from made_up_fingers import cutting, finger, impression
 
 import pcc_match as pm
 from pcc_match.cli import main

@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
-from finger_cases import finger, impression
+from made_up_fingers import finger, impression
 from PIL import Image
 from prints import ridges
 

@@ -78,7 +78,7 @@ class SetComparison:
 class Comparison:
     """Two fingers compared.
 
-    a, b     the fingers with the minutiae that were compared: those given, or the best 128 of a set that has more
+    a, b     the fingers with the minutiae that were compared: those given, or the best of too many, by direction
     latent   "a" or "b", the side that is a latent, or ""
     parts    each set of `a` with each of `b`
     """
@@ -116,7 +116,7 @@ class Comparison:
             turn = part.alignment.rotation
             lines.append(f"  a turned by {abs(turn):.0f} degrees {'counter-' * (turn >= 0)}clockwise lies on b")
             lines.append(
-                f"  {len(part.paired)} minutiae pair within 15 pixels and 28 degrees, of {part.overlap[0]} of a and "
+                f"  {len(part.paired)} minutiae pair within 13 pixels and 28 degrees, of {part.overlap[0]} of a and "
                 f"{part.overlap[1]} of b in the common area"
             )
         return "\n".join(lines)
