@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from finger_cases import cutting, finger, impression
+from print_cases import cutting, finger, impression
 
 import pcc_match as pm
 from pcc_match.errors import DeviceError, ExchangeError, GalleryError, TemplateError
