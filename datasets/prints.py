@@ -343,7 +343,7 @@ class _Taken:
         ridges = cv2.remap(self._finger.ridges, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=-1)
         across = (x - np.float32(self._middle[0])) / np.float32(self._finger.pad[0] * under.contact[0])
         down = (y - np.float32(self._middle[1])) / np.float32(self._finger.pad[1] * under.contact[1])
-        edge = np.sqrt(across * across + down * down) + np.float32(0.05) * _smooth(random, *size, 28)
+        edge = np.sqrt(across * across + down * down) + np.float32(0.025) * _smooth(random, *size, 45)
         contact = np.clip((1 - edge) * 9, 0, 1)
         patches = _smooth(random, *size, 44)
         grain = cv2.GaussianBlur(random.standard_normal(size, dtype=np.float32), (0, 0), 1.1) * np.float32(3.9)
