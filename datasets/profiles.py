@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from pcc_match.datasets.draws import I64, Choice, Draws, Stream, high, low
 from pcc_match.datasets.frequencies import DATA, MILLION
 from pcc_match.datasets.people import TEXTS, WILDCARD, People, Texts, longer
-from pcc_match.dna.columns import ProfileColumns, Strings
+from pcc_match.dna.columns import ProfileColumns
 from pcc_match.dna.loci import AMELOGENIN, LOCI, locus
 from pcc_match.dna.profile import KINDS
+from pcc_match.strings import Strings
 
 if TYPE_CHECKING:
     from pcc_match.datasets.dna import DnaModel, State

@@ -5,6 +5,8 @@ rank. The rank says how many references have an id that is bytewise smaller, so 
 the number of shards, threads or devices can change a list.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,6 +23,12 @@ HIT = np.dtype(
 """
 
 
+def keys(scores: NDArray[Any], ranks: NDArray[Any]) -> NDArray[np.uint64]:
+    """Keys of candidates; scores and ranks are whole numbers below 2**32. A larger key is a better candidate."""
+    last: NDArray[np.uint64] = ~ranks.astype(np.uint64) & np.uint64(0xFFFFFFFF)
+    return scores.astype(np.uint64) << np.uint64(32) | last
+
+
 def dna_keys(hits: NDArray[np.void], ranks: NDArray[np.uint32]) -> NDArray[np.uint64]:
     """Keys of `hits` (dtype HIT): quality 1 first, then more full loci, then fewer differences, then the id.
 
@@ -32,8 +40,7 @@ def dna_keys(hits: NDArray[np.void], ranks: NDArray[np.uint32]) -> NDArray[np.ui
         | np.minimum(hits["full"], np.uint64(0x1FFF)).astype(np.uint64) << np.uint64(16)
         | np.uint64(0xFFFF) - np.minimum(differences, np.uint64(0xFFFF))
     )
-    keys: NDArray[np.uint64] = score << np.uint64(32) | ~ranks[hits["row"]] & np.uint64(0xFFFFFFFF)
-    return keys
+    return keys(score, ranks[hits["row"]])
 
 
 def ordered(hits: NDArray[np.void], ranks: NDArray[np.uint32]) -> NDArray[np.void]:

@@ -1,4 +1,4 @@
-"""The command line: `pcc-match doctor | gallery ... | search | compare | rematch | itl ... | synth ...`.
+"""The command line: `pcc-match doctor | gallery | search | compare | rematch | finger | itl | exchange | synth`.
 
 Results go to standard output or to `--json PATH` ("-" = standard output), progress and messages to standard error.
 Exit codes: 0 done; 1 input refused, wholly or in part; 2 wrong usage; 3 no such device.
@@ -23,6 +23,9 @@ from pcc_match.dna.loci import LOCI
 from pcc_match.dna.profile import KINDS, SINGLES
 from pcc_match.dna.rule import InclusionRule, refusals
 from pcc_match.errors import DeviceError, GalleryError, PccError
+from pcc_match.evaluation.cli import add_command as add_evaluate_command
+from pcc_match.finger import cli as finger_cli
+from pcc_match.gallery.store import kind_of
 from pcc_match.itl.cli import add_commands as add_itl_commands
 from pcc_match.output import complete_file
 from pcc_match.progress import Progress
@@ -36,7 +39,8 @@ _PROBES = 1 << 12  # searched at a time
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code."""
-    options = _parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = _parser(exchanging=arguments[:1] == ["exchange"]).parse_args(arguments)
     try:
         code: int = options.command(options)
         return code
@@ -89,21 +93,45 @@ def doctor(options: argparse.Namespace) -> int:
 # ---- galleries
 
 
+_KINDS: dict[str, type[pm.DnaGallery] | type[pm.FingerGallery]] = {"dna": pm.DnaGallery, "finger": pm.FingerGallery}
+
+
+def _kind(path: str) -> type[pm.DnaGallery] | type[pm.FingerGallery]:
+    """The class of a gallery on disk."""
+    kind = kind_of(Path(path))
+    if kind not in _KINDS:
+        raise GalleryError(f"{path}: holds records of kind {kind!r}, which this version does not know")
+    return _KINDS[kind]
+
+
 def gallery_create(options: argparse.Namespace) -> int:
     """A new, empty gallery."""
-    pm.DnaGallery.create(options.gallery).close()
+    _KINDS[options.kind].create(options.gallery).close()
     return DONE
 
 
 def gallery_import(options: argparse.Namespace) -> int:
-    """Enrols the profiles of a file. What cannot go in is written to FILE.rejects.csv; everything else goes in."""
+    """Enrols the profiles of a CSV or JSON file, or the templates (ISO/IEC 19794-2, INCITS 378) of files and folders.
+
+    What cannot go in is written to FILE.rejects.csv, or named, if a template; everything else goes in.
+    """
+    if _kind(options.gallery) is pm.FingerGallery:
+        counts = finger_cli.enrol(options)
+        _report(options, dict(counts))
+        return REFUSED if counts["rejected"] else DONE
+    if len(options.file) > 1:
+        raise GalleryError(f"{options.gallery}: holds DNA profiles: import one file at a time")
+    return _import_profiles(options, options.file[0])
+
+
+def _import_profiles(options: argparse.Namespace, file: str) -> int:
     counts = Counter(added=0, unchanged=0, replaced=0, rejected=0)
     with (
         pm.DnaGallery.open(options.gallery, write=True) as gallery,
-        files.Rejects(options.file) as rejects,
-        Progress("import", Path(options.file).stat().st_size, "bytes") as progress,
+        files.Rejects(file) as rejects,
+        Progress("import", Path(file).stat().st_size, "bytes") as progress,
     ):
-        for batch in files.read_columns(options.file, kind=options.default_kind, single=options.single):
+        for batch in files.read_columns(file, kind=options.default_kind, single=options.single):
             enrolment = gallery.enrol(batch.columns, replace=options.replace)
             counts.update(added=enrolment.added, unchanged=enrolment.unchanged, replaced=enrolment.replaced)
             refused = [*batch.rejects, *(batch.reject(row, "id", reason) for row, _, reason in enrolment.rejected)]
@@ -115,12 +143,12 @@ def gallery_import(options: argparse.Namespace) -> int:
 
 
 def gallery_remove(options: argparse.Namespace) -> int:
-    """Removes profiles by id."""
+    """Removes profiles or prints by id."""
     ids = list(options.id)
     if options.ids:
         with open(options.ids, encoding="utf-8") as file:
             ids += [line.strip() for line in file if line.strip()]
-    with pm.DnaGallery.open(options.gallery, write=True) as gallery:
+    with _kind(options.gallery).open(options.gallery, write=True) as gallery:
         removed = gallery.remove(ids)
     missing = len(set(ids)) - removed
     _report(options, {"removed": removed, "not there": missing})
@@ -129,7 +157,11 @@ def gallery_remove(options: argparse.Namespace) -> int:
 
 def gallery_verify(options: argparse.Namespace) -> int:
     """Reads every byte of the gallery; names each file and place that is damaged."""
-    problems = pm.DnaGallery.verify(options.gallery)
+    try:
+        kind = _kind(options.gallery)
+    except GalleryError:
+        kind = pm.DnaGallery  # verify says what is wrong with the manifest
+    problems = kind.verify(options.gallery)
     if options.json:
         _write_lines(options.json, (json.dumps(asdict(problem)) for problem in problems))
     else:
@@ -138,18 +170,20 @@ def gallery_verify(options: argparse.Namespace) -> int:
 
 
 def gallery_compact(options: argparse.Namespace) -> int:
-    """Writes the gallery anew without removed profiles."""
-    with pm.DnaGallery.open(options.gallery, write=True) as gallery:
+    """Writes the gallery anew without what was removed."""
+    with _kind(options.gallery).open(options.gallery, write=True) as gallery:
         gallery.compact()
-        _report(options, {"profiles": len(gallery), "generation": gallery.generation})
+        _report(options, {f"{gallery.RECORD}s": len(gallery), "generation": gallery.generation})
     return DONE
 
 
 def gallery_info(options: argparse.Namespace) -> int:
     """What the gallery holds; with --treaty, how many profiles that treaty's inclusion rules would refuse, and why."""
-    gallery = pm.DnaGallery.open(options.gallery)
+    gallery = _kind(options.gallery).open(options.gallery)
     facts = asdict(gallery.info())
     if options.treaty:
+        if not isinstance(gallery, pm.DnaGallery):
+            raise GalleryError(f"{options.gallery}: inclusion rules are about DNA profiles, this gallery holds prints")
         treaty = pm.treaty(options.treaty)
         facts[f"refused under {treaty.name}"] = _refusals(gallery, treaty.inclusion)
     _report(options, facts)
@@ -172,7 +206,9 @@ def _refusals(gallery: pm.DnaGallery, rule: InclusionRule) -> dict[str, int]:
 
 
 def gallery_export(options: argparse.Namespace) -> int:
-    """Writes all profiles to a CSV or JSON file, texts as they were enrolled."""
+    """Writes all profiles to a CSV or JSON file, texts as enrolled; or all prints to a folder of templates."""
+    if _kind(options.gallery) is pm.FingerGallery:
+        return finger_cli.export(options)
     write = files.write_json if Path(options.file).suffix in (".json", ".jsonl") else files.write_csv
     write(pm.DnaGallery.open(options.gallery).export(), options.file)
     return DONE
@@ -182,13 +218,22 @@ def gallery_export(options: argparse.Namespace) -> int:
 
 
 def search(options: argparse.Namespace) -> int:
-    """Searches a gallery for each profile of a file: all matches, best first."""
+    """Searches a gallery: for each profile of a file all matches, or for each template (a folder holds those of one
+    subject) the candidates that the treaty lets the search type return; best first."""
+    if _kind(options.gallery) is pm.FingerGallery:
+        return finger_cli.search(options)
+    if len(options.probes) > 1:
+        raise GalleryError(f"{options.gallery}: holds DNA profiles: search for those of one file at a time")
+    return _search_profiles(options, options.probes[0])
+
+
+def _search_profiles(options: argparse.Namespace, probes: str) -> int:
     counts = Counter(probes=0, matches=0, refused=0)
 
     def lines() -> Iterator[str]:
-        for batch in files.read_columns(options.probes, kind=options.default_kind, single=options.single):
+        for batch in files.read_columns(probes, kind=options.default_kind, single=options.single):
             for line, column, reason, _ in batch.rejects:
-                print(f"pcc-match: {options.probes}: line {line}: {column}: {reason}", file=sys.stderr)
+                print(f"pcc-match: {probes}: line {line}: {column}: {reason}", file=sys.stderr)
             counts["refused"] += len(batch.rejects)
             for start in range(0, len(batch.columns), _PROBES):
                 rows = np.arange(start, min(start + _PROBES, len(batch.columns)))
@@ -320,7 +365,8 @@ def _write_matches(options: argparse.Namespace, lines: Iterator[str]) -> None:
 # ---- arguments
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(*, exchanging: bool) -> argparse.ArgumentParser:
+    """The commands of `exchange` need packages that the others do without: they are there if one is meant."""
     parser = argparse.ArgumentParser(prog="pcc-match", description="Exact comparison for exchange between states.")
     parser.add_argument("--version", action="version", version=f"pcc_match {pm.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -351,11 +397,12 @@ def _parser() -> argparse.ArgumentParser:
     gallery = commands.add_parser("gallery", help="create, fill, check and describe galleries")
     galleries = gallery.add_subparsers(required=True, metavar="ACTION")
     create = command(galleries, "create", gallery_create, gallery="new directory")
-    create.add_argument("--kind", choices=["dna"], required=True)
+    create.add_argument("--kind", choices=list(_KINDS), required=True)
     for name, replace in (("import", False), ("replace", True)):
-        command(
-            galleries, name, gallery_import, json_option, reading, gallery="directory", file="CSV or JSON file"
-        ).set_defaults(replace=replace)
+        importing = command(galleries, name, gallery_import, json_option, reading, gallery="directory")
+        importing.add_argument("file", nargs="+", metavar="FILE", help="CSV or JSON file; templates, folders of them")
+        finger_cli.add_enrolling(importing)
+        importing.set_defaults(replace=replace)
     remove = command(galleries, "remove", gallery_remove, json_option, gallery="directory")
     remove.add_argument("id", nargs="*", metavar="ID")
     remove.add_argument("--ids", metavar="FILE", help="file with an id on each line")
@@ -363,18 +410,31 @@ def _parser() -> argparse.ArgumentParser:
     command(galleries, "compact", gallery_compact, json_option, gallery="directory")
     info = command(galleries, "info", gallery_info, json_option, gallery="directory")
     info.add_argument("--treaty", metavar="NAME|FILE.toml", help="count what its inclusion rules refuse")
-    command(galleries, "export", gallery_export, gallery="directory", file="file to write: .csv, .json or .jsonl")
+    target = "file to write: .csv, .json or .jsonl; for prints, a new folder"
+    command(galleries, "export", gallery_export, gallery="directory", file=target)
 
     searching = command(
-        commands, "search", search, json_option, reading, matching, placing,
-        gallery="directory", probes="CSV or JSON file of profiles",
+        commands, "search", search, json_option, reading, matching, placing, gallery="directory"
     )  # fmt: skip
+    searching.add_argument(
+        "probes", nargs="+", metavar="PROBE", help="CSV or JSON file of profiles; templates, folders of a subject's"
+    )
+    finger_cli.add_searching(searching)
     searching.add_argument("--skip-same-id", action="store_true", help="leave out references with the probe's own id")
     command(commands, "compare", compare, json_option, matching, a="GALLERY:ID or FILE:ID", b="GALLERY:ID or FILE:ID")
     rematching = command(commands, "rematch", rematch, json_option, matching, placing, gallery="directory")
     rematching.add_argument("--against", metavar="GALLERY", help="compare with the profiles of this gallery instead")
 
+    finger_cli.add_commands(commands)
     add_itl_commands(commands)
+    add_evaluate_command(commands)
+    exchange = commands.add_parser("exchange", help="answer, read and check messages between states; the ledger")
+    if exchanging:
+        try:
+            from pcc_match.exchange.cli import add_commands as add_exchange_commands
+        except ImportError as error:
+            parser.exit(REFUSED, f"pcc-match: {error}\n")
+        add_exchange_commands(exchange)
 
     synth = commands.add_parser("synth", help="make synthetic data sets")
     sets = synth.add_subparsers(required=True, metavar="SET")

@@ -13,6 +13,10 @@ class TemplateError(PccError):
     """A fingerprint template is damaged or impossible."""
 
 
+class CalibrationError(PccError):
+    """Nothing was counted that could say what a score of this source, or a rate this rare, means."""
+
+
 class RecordPlace:
     """The place that a RecordError or an itl.Problem names.
 
@@ -96,3 +100,15 @@ class DeviceError(PccError):
 
 class ExchangeError(PccError):
     """A message, treaty set or request breaks the treaty; names article, file and key."""
+
+
+class RefusalError(ExchangeError):
+    """A request is refused, and the ledger says so. Any other ExchangeError of a ledger means: no service just now.
+
+    cause    "quota": the day's searches are used up; "other message": the request id came with another message before;
+             "window": the answer may not be repeated any more
+    """
+
+    def __init__(self, cause: str, message: str) -> None:
+        super().__init__(message)
+        self.cause = cause

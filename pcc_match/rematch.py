@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from pcc_match.backends import Hits
 from pcc_match.candidates import dna_keys
-from pcc_match.dna.gallery import ranks_over
 from pcc_match.dna.profile import DnaProfile
 from pcc_match.dna.rule import Comparison, Rule, compare
+from pcc_match.gallery.gallery import ranks_over
 from pcc_match.search import Matcher
 
 _LINES = 1 << 14  # pairs turned into text at a time

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Self, overload
 
 import numpy as np
@@ -11,10 +12,11 @@ from numpy.typing import NDArray
 from pcc_match.backends import COMPARED, Backend, Probes, open_backend
 from pcc_match.candidates import ordered
 from pcc_match.dna.columns import ProfileColumns
-from pcc_match.dna.gallery import DnaGallery, ranks_over
+from pcc_match.dna.gallery import DnaGallery
 from pcc_match.dna.profile import DnaProfile
 from pcc_match.dna.rule import Comparison, Rule, compare
 from pcc_match.errors import GalleryError
+from pcc_match.gallery.gallery import ranks_over
 from pcc_match.treaties import Treaty
 from pcc_match.treaties import treaty as treaty_set
 
@@ -51,10 +53,11 @@ class Match:
 class SearchResult:
     """The candidates of one probe, best first; an empty result says "no match", which is an answer, too.
 
-    `hits` has the dtype `candidates.HIT`; the other columns are made when asked for.
+    `hits` has the dtype `candidates.HIT`; the probe's profile and the other columns are made when asked for.
     """
 
-    probe: DnaProfile
+    batch: Probes
+    position: int  # of the probe in its batch
     rule: Rule
     hits: NDArray[np.void]
     matcher: "Matcher"
@@ -64,6 +67,10 @@ class SearchResult:
 
     def __repr__(self) -> str:
         return f"SearchResult({self.probe.id!r}, {len(self)} matches, {self.matcher.device})"
+
+    @cached_property
+    def probe(self) -> DnaProfile:
+        return self.batch.profile(self.position)
 
     @cached_property
     def references(self) -> list[str]:
@@ -89,9 +96,18 @@ class Matcher:
     `repr` says which and why; "cpu", "cuda", "cuda:1" ... and "reference" (the readable rule, pair by pair: slow) take
     just that or raise DeviceError. `threads` bounds the CPU threads of batches (default: all cores).
 
+    Of FingerGalleries, Matcher(...) is a `pcc_match.finger.FingerMatcher`.
+
     A matcher sees the galleries as they were when it was made. Neither device and threads nor the order of enrolment
     or the galleries that the references are spread over change a result.
     """
+
+    def __new__(cls, *galleries: Any, **options: Any) -> Any:
+        if galleries and not isinstance(galleries[0], DnaGallery):
+            from pcc_match.finger.search import FingerMatcher  # loaded at its first use
+
+            return FingerMatcher(*galleries, **options)
+        return super().__new__(cls)
 
     def __init__(
         self,
@@ -100,8 +116,8 @@ class Matcher:
         device: str = "auto",
         threads: int | None = None,
     ) -> None:
-        if not galleries:
-            raise GalleryError("a Matcher needs a gallery")
+        if not galleries or not all(isinstance(gallery, DnaGallery) for gallery in galleries):
+            raise GalleryError("a Matcher needs galleries, all of one kind")
         self.galleries = galleries
         self.treaty = treaty if isinstance(treaty, Treaty) else treaty_set(treaty)
         self.ranks = np.concatenate(ranks_over(galleries))
@@ -152,9 +168,9 @@ class Matcher:
         batch = Probes([probes] if isinstance(probes, DnaProfile) else probes)
         hits = ordered(self.backend.search(batch, rule), self.ranks)
         if isinstance(probes, DnaProfile):
-            return SearchResult(probes, rule, hits, self)
-        ends = np.searchsorted(hits["probe"], np.arange(len(batch) + 1))
-        return [SearchResult(batch.profile(k), rule, hits[ends[k] : ends[k + 1]], self) for k in range(len(batch))]
+            return SearchResult(batch, 0, rule, hits, self)
+        ends = np.searchsorted(hits["probe"], np.arange(len(batch) + 1)).tolist()
+        return [SearchResult(batch, k, rule, hits[start:end], self) for k, (start, end) in enumerate(pairwise(ends))]
 
     def profile(self, row: int) -> DnaProfile:
         """The reference of a row: rows are numbered over all galleries."""

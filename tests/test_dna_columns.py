@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pcc_match.dna.columns import ProfileColumns, Strings
+from pcc_match.dna.columns import ProfileColumns
 from pcc_match.dna.profile import KINDS, DnaProfile
 from pcc_match.errors import ProfileError
+from pcc_match.strings import Strings
 
 TEXTS = st.sampled_from(["9.2", "9.3", "9,3", "10", "010", "12", "*", "<8", "na", "1", "99"])
 LOCI = ["TH01", "VWA", "Penta E", "SE33", "DYS391", "D6S1043"]

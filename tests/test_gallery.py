@@ -21,12 +21,14 @@ from gallery_cases import Model, columns, contents, damage, person
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pcc_match.dna.columns import ProfileColumns, Strings
-from pcc_match.dna.gallery import DnaGallery, ranks_over
+from pcc_match.dna.columns import ProfileColumns
+from pcc_match.dna.gallery import DnaGallery
 from pcc_match.dna.loci import LOCI
 from pcc_match.dna.profile import KINDS, DnaProfile
 from pcc_match.errors import GalleryError, ProfileError
 from pcc_match.gallery import store
+from pcc_match.gallery.gallery import ranks_over
+from pcc_match.strings import Strings
 
 LOCUS_NAMES = [place.name for place in LOCI if place.period == 4][:6]
 

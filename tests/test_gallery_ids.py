@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pcc_match import _cpu
-from pcc_match.dna.columns import Strings
+from pcc_match.strings import Strings
 
 NO_ROW = 0xFFFFFFFF
 texts = st.text("ab\0", max_size=3) | st.text(max_size=20) | st.text("a", min_size=7, max_size=18)

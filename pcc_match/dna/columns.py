@@ -3,58 +3,19 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pcc_match import _cpu
 from pcc_match.dna.loci import ABSENT, LOCI, WILDCARD, allele_code, locus
 from pcc_match.dna.profile import KINDS, SINGLES, DnaProfile
 from pcc_match.errors import ProfileError
+from pcc_match.strings import Strings
 
 _MOST_TEXTS = 1 << 16  # allele texts are uint16 indices
 _CHUNK = 1 << 12  # profiles coded at a time, so that temporaries stay in the cache
-
-
-@dataclass(frozen=True, eq=False)
-class Strings:
-    """Texts in one UTF-8 heap: text i is heap[offsets[i]:offsets[i + 1]]."""
-
-    heap: NDArray[np.uint8]
-    offsets: NDArray[np.uint64]  # len(self) + 1
-
-    @classmethod
-    def from_list(cls, texts: Iterable[str]) -> "Strings":
-        texts = list(texts)
-        joined = "".join(texts)
-        lengths = map(len, texts if joined.isascii() else [text.encode() for text in texts])
-        return cls(np.frombuffer(joined.encode(), np.uint8), _offsets(np.fromiter(lengths, np.uint64, len(texts))))
-
-    @classmethod
-    def concat(cls, parts: Sequence["Strings"]) -> "Strings":
-        lengths = [np.diff(part.offsets) for part in parts]
-        heaps = [part.heap[int(part.offsets[0]) : int(part.offsets[-1])] for part in parts]
-        return cls(_joined(heaps, np.uint8), _offsets(_joined(lengths, np.uint64)))
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    def __getitem__(self, index: int) -> str:
-        index = range(len(self))[index]
-        return bytes(self.heap[int(self.offsets[index]) : int(self.offsets[index + 1])]).decode()
-
-    def __iter__(self) -> Iterator[str]:
-        heap = self.heap.tobytes()
-        return (heap[start:end].decode() for start, end in pairwise(self.offsets.tolist()))
-
-    def take(self, rows: NDArray[Any]) -> "Strings":
-        """The texts of those rows (indices, or a boolean mask), in that order."""
-        rows = np.arange(len(self))[rows]
-        starts = self.offsets[:-1][rows]
-        offsets = _offsets(self.offsets[1:][rows] - starts)
-        shift = np.repeat(starts - offsets[:-1], np.diff(offsets).astype(np.intp))  # wraps around, and back
-        return Strings(self.heap[np.arange(len(shift), dtype=np.uint64) + shift], offsets)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,11 +59,8 @@ class ProfileColumns:
 
     def _code_of_text(self) -> NDArray[np.uint8]:
         """Code of each text at each locus that has it, uint8 (L * len(texts),)."""
-        used = np.zeros(len(self.loci) * len(self.texts), dtype=bool)
-        for rows in self._chunks():
-            for slot in range(self.alleles.shape[2]):
-                used[self._places(rows, slot)] = True
-        table = np.zeros(len(used), dtype=np.uint8)
+        used = _cpu.used_texts(self.alleles, len(self.texts))
+        table = np.zeros(used.size, dtype=np.uint8)
         for place in np.flatnonzero(used).tolist():
             column, text = divmod(place, len(self.texts))
             table[place] = allele_code(locus(self.loci[column]), self.texts[text])
@@ -221,12 +179,6 @@ class Numbering(dict[str, int]):
             raise ProfileError(f"allele {text!r} is one too many: columns hold {len(self) - 1} different allele texts")
         self[text] = len(self)
         return self[text]
-
-
-def _offsets(lengths: NDArray[Any]) -> NDArray[np.uint64]:
-    offsets = np.zeros(len(lengths) + 1, dtype=np.uint64)
-    np.cumsum(lengths, dtype=np.uint64, out=offsets[1:])
-    return offsets
 
 
 def _joined(parts: Sequence[NDArray[Any]], dtype: type[Any]) -> NDArray[Any]:

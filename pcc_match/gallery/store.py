@@ -33,9 +33,8 @@ from pcc_match.gallery.segment import Array, Problem, Segment, Tables, write_seg
 FORMAT = 1
 MANIFEST = "manifest.json"
 NO_ROW = 0xFFFFFFFF
-SEGMENT_ROWS = 1 << 19  # rows of the segments that compact() writes (80 MB of DNA profiles at 24 loci)
-SMALL_ROWS = 1 << 18  # segments below this size ...
-SMALL_SEGMENTS = 64  # ... are merged when there are more of them than this: open stays fast after many small changes
+SEGMENT_ROWS = 1 << 19  # rows of the segments that compact() writes, as a rule (80 MB of DNA profiles at 24 loci)
+SMALL_SEGMENTS = 64  # more segments than this, each of less than half that size, are merged: open stays fast
 
 _NEW_MANIFEST = MANIFEST + ".new"
 _OWN_FILE = re.compile(r"(segment|removed)-\d{8}\.pcc")
@@ -300,20 +299,22 @@ class Store:
             raise GalleryError(f"{self.path}: cannot write: {error.strerror}: {what}") from error
         self._load()
 
-    def compact(self, rewrite: Callable[[Rows], Iterable[Content]], *, small_only: bool = False) -> None:
+    def compact(
+        self, rewrite: Callable[[Rows], Iterable[Content]], segment_rows: int, *, small_only: bool = False
+    ) -> None:
         """Writes the live rows anew, by id, into few segments; `rewrite` gives segments of some rows, in order."""
-        drop = [k for k, part in enumerate(self.parts) if not small_only or part.rows < SMALL_ROWS]
+        drop = [k for k, part in enumerate(self.parts) if not small_only or part.rows < segment_rows // 2]
         if small_only and len(drop) <= SMALL_SEGMENTS:
             return
         rows = sum(self.parts[k].rows for k in drop)
-        if all(self.parts[k].removed is None for k in drop) and len(drop) <= -(-rows // SEGMENT_ROWS):
+        if all(self.parts[k].removed is None for k in drop) and len(drop) <= -(-rows // segment_rows):
             return
         ranks = rank([self.parts[k] for k in drop])
         numbers = np.concatenate([np.arange(p.first_row, p.first_row + p.rows) for p in (self.parts[k] for k in drop)])
         live = ranks != NO_ROW
         order = np.empty(np.count_nonzero(live), np.uint32)
         order[ranks[live]] = numbers[live]
-        chunks = (order[i : i + SEGMENT_ROWS] for i in range(0, len(order), SEGMENT_ROWS))
+        chunks = (order[i : i + segment_rows] for i in range(0, len(order), segment_rows))
         self.commit((content for chunk in chunks for content in rewrite(chunk)), drop=drop)
 
     def _require_writer(self) -> None:
@@ -344,6 +345,11 @@ class Store:
             if isinstance(error, OSError):
                 raise GalleryError(f"{error.filename or self.path}: {error.strerror}") from error
             raise
+
+
+def kind_of(path: Path) -> str:
+    """What kind of records a gallery holds; GalleryError where it is none, or its manifest is damaged."""
+    return _Manifest.read(path).kind
 
 
 def rank(parts: Sequence[Part]) -> NDArray[np.uint32]:

@@ -1,0 +1,318 @@
+"""Searches in finger galleries: one subject's prints against all, by the rules of a treaty's search type.
+
+A reference print is compared with each probe print that may be of the same finger: positions are equal, or one of them
+is unknown. Of several impressions of a finger the best counts. In a search of ten-prints among ten-prints a subject's
+score is the sum over fingers; where a latent takes part, which shows one finger, it is the best of all.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcc_match.candidates import keys
+from pcc_match.errors import DeviceError, ExchangeError, GalleryError, TemplateError
+from pcc_match.finger.columns import FingerColumns
+from pcc_match.finger.compare import LATENTS, Comparison, compare, score_matrix
+from pcc_match.finger.devices import CpuScorer, open_scorer
+from pcc_match.finger.gallery import FingerGallery, FingerPart, subjects_over
+from pcc_match.finger.palms import PLACE, comparable, is_palm, places_of
+from pcc_match.finger.prints import FingerRecord
+from pcc_match.finger.template import FingerTemplate
+from pcc_match.gallery.gallery import ranks_over
+from pcc_match.gallery.store import NO_ROW
+from pcc_match.treaties import Treaty
+from pcc_match.treaties import treaty as treaty_set
+from pcc_match.treaties.search_types import SEARCH_TYPES, SearchType
+
+
+class FingerScore(NamedTuple):
+    """The best pair of a finger: which of the probe's prints, the reference print's id, their score."""
+
+    probe: int
+    reference: str
+    score: int
+
+
+@dataclass(frozen=True)
+class FingerMatch:
+    """A candidate: a subject of the gallery. A machine decides a match; an expert confirms a hit."""
+
+    rank: int  # 1 for the best candidate
+    subject: str
+    score: int
+    fingers: tuple[FingerScore, ...]  # what the score is made of, best first
+    _result: "FingerSearchResult"
+
+    @property
+    def reference(self) -> str:
+        """Id of the print that scored best."""
+        return self.fingers[0].reference
+
+    def comparison(self, finger: int = 0) -> Comparison:
+        """The comparison behind `fingers[finger]`: its partial sums, the paired minutiae, the drawing."""
+        pair = self._result.candidates[self.rank - 1].pairs[finger]
+        return self._result.matcher._comparison(self._result, pair)
+
+    def explain(self) -> str:
+        """The candidate for an expert: how the score came about, and each comparison in words."""
+        kind = self._result.search_type
+        how = "the best pair" if kind.latent_probe or kind.latent_references else "the sum over fingers"
+        lines = [f"{kind.name}: subject {self.subject}, rank {self.rank}, score {self.score} ({how})"]
+        for number, pair in enumerate(self.fingers):
+            lines += ["", f"probe print {pair.probe + 1} and {pair.reference}: {pair.score}"]
+            lines.append(self.comparison(number).explain())
+        return "\n".join(lines)
+
+
+class Pair(NamedTuple):
+    """A probe print (its number), a row of the galleries, and their score."""
+
+    probe: int
+    row: int
+    score: int
+
+
+class Candidate(NamedTuple):
+    """A subject by its number, its score, and the pairs that it is made of, best first."""
+
+    subject: int
+    score: int
+    pairs: list[Pair]
+
+
+@dataclass(frozen=True, eq=False)
+class FingerSearchResult:
+    """The candidates of one search, best first; an empty result says "no match", which is an answer, too."""
+
+    probe: tuple[FingerTemplate, ...]
+    search_type: SearchType
+    candidates: list[Candidate]
+    matcher: "FingerMatcher"
+
+    def __len__(self) -> int:
+        return len(self.candidates)
+
+    def __repr__(self) -> str:
+        return f"FingerSearchResult({self.search_type.name}, {len(self)} candidates, {self.matcher.device})"
+
+    @cached_property
+    def matches(self) -> list[FingerMatch]:
+        matches = []
+        for rank, candidate in enumerate(self.candidates, start=1):
+            records = [self.matcher.record(pair.row) for pair in candidate.pairs]
+            fingers = tuple(
+                FingerScore(pair.probe, record.id, pair.score)
+                for pair, record in zip(candidate.pairs, records, strict=True)
+            )
+            subject = records[0].subject or records[0].id
+            matches.append(FingerMatch(rank, subject, candidate.score, fingers, self))
+        return matches
+
+    def __iter__(self) -> Iterator[FingerMatch]:
+        return iter(self.matches)
+
+
+class FingerMatcher:
+    """Finger galleries on a device; the references are the subjects of all of them.
+
+    `treaty` is a treaty set or its name or path: its limits bound the candidate lists. `device`: "auto", "cpu", "cuda",
+    "cuda:1" ... or "reference". `threads` bounds the CPU threads (default: all cores).
+
+    A matcher sees the galleries as they were when it was made, and streams them from disk block by block. Neither
+    device and threads nor the order of enrolment or the galleries that the references are spread over change a result.
+    """
+
+    def __init__(
+        self,
+        *galleries: FingerGallery,
+        treaty: str | Treaty = "eu-2008-616",
+        device: str = "auto",
+        threads: int | None = None,
+    ) -> None:
+        if not galleries or not all(isinstance(gallery, FingerGallery) for gallery in galleries):
+            raise GalleryError("a Matcher needs galleries, all of one kind")
+        self.galleries = galleries
+        self.treaty = treaty if isinstance(treaty, Treaty) else treaty_set(treaty)
+        self._scorer = open_scorer(device, keep=True)
+        self.threads = threads or os.cpu_count() or 1
+        self._starts = np.cumsum([0, *(gallery.rows for gallery in galleries)])
+        self._parts = [
+            part._replace(first_row=part.first_row + int(start))
+            for gallery, start in zip(galleries, self._starts, strict=False)
+            for part in gallery.parts()
+        ]
+        self._ranks = np.concatenate(ranks_over(galleries))
+        self._subjects = np.concatenate(subjects_over(galleries))
+        live = self._ranks != NO_ROW
+        self._references = int(np.count_nonzero(live))
+        self._count = int(self._subjects.max()) + 1 if len(self._subjects) else 0
+        self._pool = ThreadPoolExecutor(self.threads, "pcc_match")
+
+    def close(self) -> None:
+        """Ends its threads."""
+        self._pool.shutdown()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        """Reference prints."""
+        return self._references
+
+    @property
+    def device(self) -> str:
+        """Where it runs, and on "auto" why there."""
+        threads = f", {self.threads} thread{'s' * (self.threads > 1)}" if isinstance(self._scorer, CpuScorer) else ""
+        return self._scorer.description + threads
+
+    def __repr__(self) -> str:
+        return f"Matcher(finger, {len(self):,} references, {self.treaty.name}, {self.device})"
+
+    def search(
+        self,
+        probe: FingerTemplate | Sequence[FingerTemplate],
+        search_type: str = "TP/TP",
+        *,
+        threshold: int = 1,
+        limit: int | None = None,
+    ) -> FingerSearchResult:
+        """The best candidates for one subject's prints: score descending, among equals by the subject's text.
+
+        Candidates score at least `threshold` (scores are integers; `pm.threshold_for` says what they mean for one pair
+        of prints). At most as many as the treaty lets this search type return, or `limit` where that is less.
+        ExchangeError for an unknown search type; TemplateError for palms among fingers and the other way.
+        """
+        if search_type not in SEARCH_TYPES:
+            raise ExchangeError(f"no search type is called {search_type!r}: take one of {', '.join(SEARCH_TYPES)}")
+        kind = SEARCH_TYPES[search_type]
+        prints = _of_kind((probe,) if isinstance(probe, FingerTemplate) else tuple(probe), kind)
+        most = min(limit or NO_ROW, self.treaty.finger.max_candidates[search_type])
+        total = np.zeros(self._count, np.int32)
+        groups = _groups(prints, kind)
+        for group in groups:
+            total += self._best(group, prints, kind)
+        found = np.flatnonzero(total >= max(threshold, 1))
+        best = np.sort(keys(total[found], found))[::-1][:most]
+        subjects = (~best & np.uint64(0xFFFFFFFF)).astype(np.intp)
+        rows = np.flatnonzero(np.isin(self._subjects, subjects) & (self._ranks != NO_ROW))
+        candidates = []
+        for subject in subjects.tolist():
+            pairs = self._pairs(rows[self._subjects[rows] == subject], groups, prints, kind)
+            score = sum(pair.score for pair in pairs)
+            if score != total[subject]:
+                raise DeviceError(
+                    f"{self.device} scored a candidate {total[subject]}, the CPU {score}: do not use this device"
+                )
+            candidates.append(Candidate(subject, score, pairs))
+        return FingerSearchResult(prints, kind, candidates, self)
+
+    def record(self, row: int) -> FingerRecord:
+        """The reference print of a row: rows are numbered over all galleries."""
+        gallery = int(np.searchsorted(self._starts, row, side="right")) - 1
+        return self.galleries[gallery].record(row - int(self._starts[gallery]))
+
+    # ---- within
+
+    def _best(self, group: Sequence[int], prints: Sequence[FingerTemplate], kind: SearchType) -> NDArray[np.int32]:
+        """(subjects,) best score of a probe print of the group with a print of the subject, 0 where none compares."""
+        best = np.zeros(self._count, np.int32)
+        for number in group:
+            probe = FingerColumns.pack(comparable(prints[number]))
+            blocks = (
+                (part, range(start, min(start + self._scorer.block, found.stop)))
+                for part in self._parts
+                for found in _ranges(part, prints[number].position, kind)
+                for start in found[:: self._scorer.block]
+            )
+            for rows, scores in self._pool.map(partial(self._scored, probe, kind), blocks):
+                np.maximum.at(best, self._subjects[rows], scores)
+        return best
+
+    def _scored(
+        self, probe: FingerColumns, kind: SearchType, work: tuple[FingerPart, range]
+    ) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
+        """Rows and scores of a block of packed templates; of a palm's pieces each has its own."""
+        part, block = work
+        scores = self._scorer.scores(probe, part.packed, LATENTS.index(kind.latent), block).max(axis=0)
+        rows = part.row[block.start : block.stop]
+        if part.live is not None:
+            live = part.live[rows].astype(bool)
+            rows, scores = rows[live], scores[live]
+        return rows.astype(np.intp) + part.first_row, scores
+
+    def _pairs(
+        self, rows: NDArray[np.intp], groups: list[list[int]], prints: Sequence[FingerTemplate], kind: SearchType
+    ) -> list[Pair]:
+        """What a subject's score is made of: for each group its best pair, scored on the CPU. `rows`: the subject's."""
+        references = [(row, self.record(row).template) for row in rows.tolist()]
+        found = []
+        for group in groups:
+            pairs = []
+            for number in group:
+                places = places_of(prints[number].position, palms=kind.palms)
+                same = [(row, r) for row, r in references if any(PLACE[r.position] in some for some in places)]
+                scores = _scores_of(prints[number], [r for _, r in same], kind)
+                pairs += [Pair(number, row, score) for (row, _), score in zip(same, scores, strict=True)]
+            found += [min(pairs, key=self._order)] if pairs else []
+        return sorted((pair for pair in found if pair.score), key=self._order)
+
+    def _order(self, pair: Pair) -> tuple[int, int, int]:
+        return -pair.score, int(self._ranks[pair.row]), pair.probe
+
+    def _comparison(self, result: FingerSearchResult, pair: Pair) -> Comparison:
+        """The comparison of a pair; of palms, that of their best pieces."""
+        a, b = result.probe[pair.probe], self.record(pair.row).template
+        latent = result.search_type.latent
+        comparisons = (compare(x, y, latent=latent) for x in comparable(a) for y in comparable(b))
+        return max(comparisons, key=lambda comparison: comparison.score)
+
+
+def _of_kind(prints: tuple[FingerTemplate, ...], kind: SearchType) -> tuple[FingerTemplate, ...]:
+    """The prints of a search; those of palms whose position is unknown say that they are palms."""
+    if not prints:
+        raise TemplateError("a search needs a print")
+    for number, template in enumerate(prints, start=1):
+        if template.position and is_palm(template.position) != kind.palms:
+            of = "palms" if kind.palms else "fingers"
+            raise TemplateError(f"{kind.name} searches {of}; print {number} has position {template.position}")
+    if not kind.palms:
+        return prints
+    return tuple(template if template.position else replace(template, position=20) for template in prints)
+
+
+def _groups(prints: Sequence[FingerTemplate], kind: SearchType) -> list[list[int]]:
+    """Numbers of the probe's prints: the best of a group counts, and the groups are added up."""
+    if not kind.summed:
+        return [list(range(len(prints)))]
+    groups: dict[tuple[int, int], list[int]] = {}
+    for number, template in enumerate(prints):
+        place = int(PLACE[template.position])
+        groups.setdefault((place, 0 if place else number), []).append(number)
+    return list(groups.values())
+
+
+def _ranges(part: FingerPart, position: int, kind: SearchType) -> Iterator[range]:
+    """Where the packed templates of a part lie that a print of this position is compared with."""
+    places = PLACE[part.packed.position]
+    for wanted in places_of(position, palms=kind.palms):
+        yield range(*np.searchsorted(places, [wanted.start, wanted.stop]).tolist())
+
+
+def _scores_of(probe: FingerTemplate, references: Sequence[FingerTemplate], kind: SearchType) -> list[int]:
+    """Scores of a print with others, of palms those of the best pieces."""
+    if not references:
+        return []
+    pieces = [comparable(reference) for reference in references]
+    every = [piece for some in pieces for piece in some]
+    scores = score_matrix(comparable(probe), every, "cpu", latent=kind.latent, threads=1).max(axis=0)
+    best: list[int] = np.maximum.reduceat(scores, np.cumsum([0, *map(len, pieces[:-1])])).tolist()
+    return best
