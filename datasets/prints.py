@@ -118,18 +118,18 @@ def master(seed: int, finger: int = 0) -> Master:
 def condition(finger: Master, number: int) -> Condition:
     """What impression `number` of the finger is taken under, by its own draw."""
     random = np.random.default_rng([finger.seed, finger.finger, number, 2])
-    worse = random.beta(1.3, 3.0)
-    dry = random.random() < 0.5
+    worse = random.beta(1.6, 1.8)
+    dry = random.random() < 0.6
     return Condition(
-        rotation=float(np.clip(random.normal(0, 9), -30, 30)),
-        shift=(float(random.normal(0, 16)), float(random.normal(0, 26))),
-        contact=(float(random.uniform(0.8, 1.05)), float(random.uniform(0.7, 1.0))),
-        bend=float(random.uniform(2, 9)),
-        pressure=float(np.clip(random.normal(0, 0.35), -0.8, 0.8)),
-        dryness=float(worse) if dry else float(0.3 * worse),
+        rotation=float(np.clip(random.normal(0, 11), -35, 35)),
+        shift=(float(random.normal(0, 24)), float(random.normal(0, 36))),
+        contact=(float(random.uniform(0.68, 1.0)), float(random.uniform(0.5, 0.95))),
+        bend=float(random.uniform(7, 22)),
+        pressure=float(np.clip(random.normal(0, 0.4), -0.8, 0.8)),
+        dryness=float(worse) if dry else float(0.4 * worse),
         wetness=0.0 if dry else float(worse),
-        noise=float(random.uniform(2, 9)),
-        scars=int(random.choice(4, p=(0.55, 0.25, 0.13, 0.07))),
+        noise=float(random.uniform(2, 12)),
+        scars=int(random.choice(4, p=(0.5, 0.25, 0.15, 0.1))),
     )
 
 
