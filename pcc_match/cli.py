@@ -23,6 +23,7 @@ from pcc_match.dna.loci import LOCI
 from pcc_match.dna.profile import KINDS, SINGLES
 from pcc_match.dna.rule import InclusionRule, refusals
 from pcc_match.errors import DeviceError, GalleryError, PccError
+from pcc_match.evaluation.cli import add_command as add_evaluate_command
 from pcc_match.finger import cli as finger_cli
 from pcc_match.gallery.store import kind_of
 from pcc_match.itl.cli import add_commands as add_itl_commands
@@ -426,6 +427,7 @@ def _parser(*, exchanging: bool) -> argparse.ArgumentParser:
 
     finger_cli.add_commands(commands)
     add_itl_commands(commands)
+    add_evaluate_command(commands)
     exchange = commands.add_parser("exchange", help="answer, read and check messages between states; the ledger")
     if exchanging:
         try:

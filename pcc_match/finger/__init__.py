@@ -1,4 +1,4 @@
-"""Fingerprints: templates of minutiae, their comparison, galleries and searches."""
+"""Fingerprints: templates of minutiae, their extraction from images, their comparison, galleries and searches."""
 
 from pcc_match.finger.calibration import Calibration, calibration, threshold_for
 from pcc_match.finger.columns import FingerColumns
