@@ -14,6 +14,7 @@ from pcc_match.exchange.confirmations import Confirmations
 from pcc_match.exchange.dna import DnaAnswer, DnaEntry, DnaRequest, Header, Info, read_dna
 from pcc_match.exchange.ledger import Ledger
 from pcc_match.exchange.partners import Partner, Partners
+from pcc_match.exchange.requester import Grounds, Requester
 from pcc_match.exchange.responder import Desk, Inquiry, Outcome, Responder, queue_order
 from pcc_match.exchange.statistics import statistics
 from pcc_match.exchange.vehicle_register import SqliteRegister, VehicleRegister
@@ -27,6 +28,7 @@ __all__ = [
     "DnaAnswer",
     "DnaEntry",
     "DnaRequest",
+    "Grounds",
     "Header",
     "Info",
     "Inquiry",
@@ -34,6 +36,7 @@ __all__ = [
     "Outcome",
     "Partner",
     "Partners",
+    "Requester",
     "Responder",
     "SqliteRegister",
     "VehicleAnswer",

@@ -41,7 +41,7 @@ ANSWERS = ("SRE", "ERR")
 VERIFIED = 999999  # 2.064, the score of a hit that an expert has verified
 NO_TCN = "0000000000Z"  # 1.009 where there is none
 SIZE_LIMIT = 64 << 20  # bytes of a message: fourteen slaps uncompressed are less
-_PROFILE = "int-i-4.22"
+PROFILE = "int-i-4.22"
 # The limit of 2.320 ENC is the treaty's, by type of search, not the profile's.
 _TREATYS = ("candidates",)
 _MOST_LINES = 50  # of 2.074
@@ -93,6 +93,11 @@ class PrintRequest:
         palms = palm_latent if self.tot in ("MPS", "MMS") else bool(self.transaction.of_type(15))
         names = {"PMS": ("TP/UL", "PP/ULP"), "MPS": ("LT/TP", "LP/PP"), "MMS": ("LT/UL", "LP/ULP")}
         return SEARCH_TYPES[names.get(self.tot, ("TP/TP", "TP/TP"))[palms]]
+
+    @property
+    def reference(self) -> str:
+        """2.010 of ten-prints and palms, or 2.007, 2.008 and 2.009 of a latent, joined by blanks."""
+        return reference_of(self.transaction)
 
     @property
     def wanted(self) -> int | None:
@@ -153,7 +158,7 @@ def request(
     case |= _given({63: info, 320: candidates})
     header = _header(tot, to, sender, tcn, "", priority, now)
     transaction = _built(header, case, records)
-    for problem in transaction.check(_PROFILE, relaxed=_TREATYS):
+    for problem in transaction.check(PROFILE, relaxed=_TREATYS):
         raise ExchangeError(f"{tot}: {problem}")
     return transaction
 
@@ -302,7 +307,7 @@ def read_prints(data: bytes, *, relaxed: Collection[str] = ()) -> PrintRequest |
         first = itl.read(data)
         _sender(first)
         if first.tot not in ANSWERS:
-            return PrintRequest(first, first.check(_PROFILE, relaxed=relaxed))
+            return PrintRequest(first, first.check(PROFILE, relaxed=relaxed))
         return _read_answers([_result(each, relaxed) for each in split(data)])
     except RecordError as error:
         raise ExchangeError(f"not a transaction: {error}") from None
@@ -336,7 +341,7 @@ def _read_answers(results: list[PrintResult]) -> PrintAnswer:
 def _result(transaction: itl.Transaction, relaxed: Collection[str]) -> PrintResult:
     if transaction.tot not in ANSWERS:
         raise ExchangeError(f"1.004: a transaction among answers is neither of {', '.join(ANSWERS)}")
-    problems = transaction.check(_PROFILE, relaxed=relaxed)
+    problems = transaction.check(PROFILE, relaxed=relaxed)
     values = [items[0] for items in _type_2(transaction, 64).subfields]
     place = re.fullmatch(r"([0-9]{3})/([0-9]{3})", values[2]) if len(values) > 2 else None
     hit = transaction.tot == "SRE" and len(values) > 1 and values[1] == "I"
@@ -344,9 +349,8 @@ def _result(transaction: itl.Transaction, relaxed: Collection[str]) -> PrintResu
     numbers = (int(place[1]), int(place[2])) if place and hit else (0, 0)
     info = _type_2(transaction, 63)
     position = int(info) if hit and values[0] == "PMS" and re.fullmatch(r"[0-9]{1,2}", info) else None
-    reference = " ".join(filter(None, (_type_2(transaction, number) for number in (10, 7, 8, 9))))
     errors = tuple(map(_error_line, filter(None, _type_2(transaction, 74).splitlines())))
-    return PrintResult(transaction, hit, *numbers, int(score), reference, position, errors, problems)
+    return PrintResult(transaction, hit, *numbers, int(score), reference_of(transaction), position, errors, problems)
 
 
 def _error_line(line: str) -> PrintError:
@@ -367,6 +371,11 @@ def _sender(transaction: itl.Transaction) -> str:
 def _tcn(transaction: itl.Transaction) -> str:
     text = str(transaction.header.text(9))
     return text if re.fullmatch(r"[!-~]{1,40}", text) else NO_TCN
+
+
+def reference_of(transaction: itl.Transaction) -> str:
+    """2.010, 2.007, 2.008 and 2.009 joined by blanks, as far as they are there."""
+    return " ".join(filter(None, (str(_type_2(transaction, number)) for number in (10, 7, 8, 9))))
 
 
 def _type_2(transaction: itl.Transaction, number: int) -> Any:

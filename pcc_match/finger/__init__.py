@@ -1,4 +1,4 @@
-"""Fingerprints: templates of minutiae, their comparison, galleries and searches."""
+"""Fingerprints: templates of minutiae, their extraction from images, their comparison, galleries and searches."""
 
 from pcc_match.finger.calibration import Calibration, calibration, threshold_for
 from pcc_match.finger.columns import FingerColumns
@@ -7,6 +7,7 @@ from pcc_match.finger.extract import Examination, SingularPoint, examine, extrac
 from pcc_match.finger.gallery import FingerGallery
 from pcc_match.finger.prints import FingerRecord, PrintColumns
 from pcc_match.finger.search import FingerMatch, FingerMatcher, FingerSearchResult
+from pcc_match.finger.slap import SlapFinger, examine_slap, extract_slap
 from pcc_match.finger.template import FingerTemplate, MinutiaSet
 
 __all__ = [
@@ -24,10 +25,13 @@ __all__ = [
     "PrintColumns",
     "SetComparison",
     "SingularPoint",
+    "SlapFinger",
     "calibration",
     "compare",
     "examine",
+    "examine_slap",
     "extract",
+    "extract_slap",
     "score_matrix",
     "threshold_for",
 ]

@@ -5,10 +5,10 @@ print(pm.finger.examine(image).quality)                        # what was seen o
 index, middle, ring, little = pm.finger.extract_slap(image, position=13)
 
 The work is done by csrc/extract*.cpp, in integers and in floats whose operations and order are fixed: one image gives
-one template on every machine. Steps: grey values normalised by their neighbourhood, flat frames left out; ridge orientation
-from averaged squared gradients; ridge distance from the spectrum of the profile across the ridges; Gabor filters of the
-local orientation and distance (Hong, Wan, Jain, PAMI 20 (1998)); thinning (Guo, Hall, CACM 32 (1989)); repair of the
-middle lines; their ends and forks.
+one template on every machine. Steps: grey values normalised by their neighbourhood, flat frames left out; ridge
+orientation from averaged squared gradients; ridge distance from the spectrum of the profile across the ridges; Gabor
+filters of the local orientation and distance (Hong, Wan, Jain, PAMI 20 (1998)); thinning (Guo, Hall, CACM 32 (1989));
+repair of the middle lines; their ends and forks.
 """
 
 from __future__ import annotations
@@ -76,12 +76,12 @@ def extract(image: NDArray[np.uint8], ppi: float = PPI, sets: int = 1, *, positi
     position   finger or palm as ANSI/NIST-ITL codes it, 0 unknown
     Minutiae stand best first, with qualities 1 to 100. TemplateError for an array or a resolution that is no image's.
     """
-    return _template(_at_500(image, ppi), sets, position)[0]
+    return _template(at_500(image, ppi), sets, position)[0]
 
 
 def examine(image: NDArray[np.uint8], ppi: float = PPI, sets: int = 1, *, position: int = 0) -> Examination:
     """As extract(), with all that was seen on the way."""
-    grey = _at_500(image, ppi)
+    grey = at_500(image, ppi)
     template, found = _template(grey, sets, position)
     mask = found["mask"] != 0
     turn = np.degrees(np.arctan2(found["sin2"], found["cos2"])) / 2
@@ -98,7 +98,7 @@ def examine(image: NDArray[np.uint8], ppi: float = PPI, sets: int = 1, *, positi
     )
 
 
-def _at_500(image: NDArray[np.uint8], ppi: float) -> NDArray[np.uint8]:
+def at_500(image: NDArray[np.uint8], ppi: float) -> NDArray[np.uint8]:
     """The image at 500 ppi, C order, or TemplateError."""
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 2:
         given = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
@@ -116,15 +116,20 @@ def _at_500(image: NDArray[np.uint8], ppi: float) -> NDArray[np.uint8]:
     return grey if (height, width) == image.shape else _cpu.resample(grey, height, width)
 
 
-def _template(grey: NDArray[np.uint8], sets: int, position: int) -> tuple[FingerTemplate, dict[str, NDArray[Any]]]:
-    """The template, and the maps of the first set."""
+def runs(grey: NDArray[np.uint8], sets: int) -> list[dict[str, NDArray[Any]]]:
+    """What csrc/extract.h finds with each of the enhancements."""
     if sets not in (1, 2):
         raise TemplateError(f"an image gives 1 or 2 sets of minutiae, not {sets!r}")
-    runs = [_cpu.extract_print(grey, number) for number in range(sets)]
-    found = [MinutiaSet(*run["minutiae"].T) for run in runs]
+    return [_cpu.extract_print(grey, number) for number in range(sets)]
+
+
+def _template(grey: NDArray[np.uint8], sets: int, position: int) -> tuple[FingerTemplate, dict[str, NDArray[Any]]]:
+    """The template, and the maps of the first set."""
+    found = runs(grey, sets)
+    minutiae = tuple(MinutiaSet(*run["minutiae"].T) for run in found)
     height, width = grey.shape
-    problems = () if all(map(len, found)) else (_reason(grey, runs[0]),)
-    return FingerTemplate(tuple(found), position, width, height, SOURCE, problems), runs[0]
+    problems = () if all(map(len, minutiae)) else (_reason(grey, found[0]),)
+    return FingerTemplate(minutiae, position, width, height, SOURCE, problems), found[0]
 
 
 def _reason(grey: NDArray[np.uint8], found: dict[str, NDArray[Any]]) -> str:
