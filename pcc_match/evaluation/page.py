@@ -360,8 +360,8 @@ def _against(facts: Mapping[str, Any]) -> str:
             continue
         found, row = facts[kind], facts[kind]["headline"]
         if row:
-            body += '<div class="verdict '
-            f'{row["outcome"].replace(" ", "-")}"><p>{_verdict(kind, row, found["paired"])}</p></div>'
+            verdict = _verdict(kind, row, found["paired"])
+            body += f'<div class="verdict {row["outcome"].replace(" ", "-")}"><p>{verdict}</p></div>'
         rows = [
             (_named(each["key"]), _pct(each["this"]), _pct(each["other"]),
              f'{_points(each["difference"])} <span class="range">({_points(each["low"])} to '
