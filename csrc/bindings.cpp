@@ -21,6 +21,7 @@
 #include "dna_matrix.h"
 #include "dna_rematch.h"
 #include "dna_search.h"
+#include "extract.h"
 #include "finger_pack.h"
 #include "finger_sets.h"
 #include "ids.h"
@@ -28,6 +29,7 @@
 #include "lossless_jpeg.h"
 #include "marker_stream.h"
 #include "minutiae_rows.h"
+#include "profile_columns.h"
 #include "synth_minutiae.h"
 #include "wsq.h"
 
@@ -673,7 +675,20 @@ py::tuple csv_rows(const py::buffer& data, char delimiter, bool last,
                         rows.too_long);
 }
 
+Array<bool> used_texts(const Array<uint16_t>& numbers, size_t texts) {
+  if (numbers.ndim() != 3) throw std::invalid_argument("expected numbers (n, loci, slots)");
+  Array<bool> used({numbers.shape(1), static_cast<py::ssize_t>(texts)});
+  static_assert(sizeof(bool) == 1);
+  uint8_t* out = reinterpret_cast<uint8_t*>(used.mutable_data());
+  const auto size = [&](int axis) { return static_cast<size_t>(numbers.shape(axis)); };
+  py::gil_scoped_release unlocked;
+  pcc::mark_used(numbers.data(), size(0), size(1), size(2), texts, out);
+  return used;
+}
+
 void bind_csv(py::module_& m) {
+  m.def("used_texts", used_texts, py::arg("numbers"), py::arg("texts"),
+        "Which of the numbers 0 .. texts - 1 each locus of numbers uint16[n, loci, slots] has: bool[loci, texts].");
   m.def("csv_record", csv_record, py::arg("data"), py::arg("delimiter"), py::arg("last"),
         "(cells, size, lines) of the first record, with its line end; None where `data` has no whole record.");
   m.def("csv_rows", csv_rows, py::arg("data"), py::arg("delimiter"), py::arg("last"), py::arg("columns"),
@@ -824,6 +839,67 @@ void bind_synthesis(py::module_& m) {
           py::arg("first"), py::arg("count"), py::arg("first_impression"), py::arg("impressions"));
 }
 
+// ---- minutiae extraction
+
+template <class T>
+py::array_t<T> copied(const std::vector<T>& values, py::ssize_t rows, py::ssize_t columns) {
+  py::array_t<T> out({rows, columns});
+  std::copy(values.begin(), values.end(), out.mutable_data());
+  return out;
+}
+
+void require_grey(const Array<uint8_t>& image) {
+  if (image.ndim() != 2 || image.size() == 0) throw std::invalid_argument("expected uint8 (height, width)");
+}
+
+py::array_t<uint8_t> resample(const Array<uint8_t>& image, int height, int width) {
+  require_grey(image);
+  if (height < 1 || width < 1) throw std::invalid_argument("an image has a height and a width");
+  std::vector<uint8_t> out;
+  {
+    py::gil_scoped_release release;
+    out = pcc::extract::resample(image.data(), int(image.shape(1)), int(image.shape(0)), width, height);
+  }
+  return copied(out, height, width);
+}
+
+py::array_t<int16_t> minutiae_array(const std::vector<pcc::extract::Minutia>& minutiae) {
+  py::array_t<int16_t> rows({py::ssize_t(minutiae.size()), py::ssize_t{5}});
+  int16_t* to = rows.mutable_data();
+  for (const pcc::extract::Minutia& m : minutiae)
+    for (const int value : {int(m.x), int(m.y), int(m.angle), int(m.type), int(m.quality)}) *to++ = int16_t(value);
+  return rows;
+}
+
+py::dict extract_print(const Array<uint8_t>& image, int set) {
+  require_grey(image);
+  const auto height = py::ssize_t(image.shape(0)), width = py::ssize_t(image.shape(1));
+  pcc::extract::Print print;
+  {
+    py::gil_scoped_release release;
+    print = pcc::extract::extract(image.data(), int(width), int(height), pcc::extract::settings_of(set));
+  }
+  const pcc::extract::Maps& maps = print.maps;
+  py::dict result;
+  result["minutiae"] = minutiae_array(print.minutiae);
+  result["cos2"] = copied(maps.cos2, maps.rows, maps.columns);
+  result["sin2"] = copied(maps.sin2, maps.rows, maps.columns);
+  result["wavelength"] = copied(maps.wavelength, maps.rows, maps.columns);
+  result["quality"] = copied(maps.quality, maps.rows, maps.columns);
+  result["mask"] = copied(maps.mask, maps.rows, maps.columns);
+  result["enhanced"] = copied(print.enhanced, height, width);
+  result["skeleton"] = copied(print.skeleton, height, width);
+  return result;
+}
+
+void bind_extract(py::module_& m) {
+  m.def("resample", resample, py::arg("image").noconvert(), py::arg("height"), py::arg("width"),
+        "uint8 (height, width) from uint8 of any other size.");
+  m.def("extract_print", extract_print, py::arg("image").noconvert(), py::arg("set"),
+        "Minutiae int16 (n, 5): x, y, angle, type, quality, best first; and the maps of csrc/extract.h.");
+  m.attr("EXTRACT_CELL") = pcc::extract::kCell;
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_cpu, m) {
@@ -843,4 +919,5 @@ PYBIND11_MODULE(_cpu, m) {
   bind_csv(m);
   bind_images(m);
   bind_synthesis(m);
+  bind_extract(m);
 }

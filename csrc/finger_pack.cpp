@@ -97,7 +97,14 @@ uint64_t digest(uint64_t hash, uint32_t value) {
 std::vector<uint32_t> choose_minutiae(const RawMinutiae& m) {
   std::vector<uint32_t> chosen(m.count);
   std::iota(chosen.begin(), chosen.end(), 0u);
-  if (m.count <= kPccMinutiae) return chosen;
+  const auto by_direction = [&] {
+    std::sort(chosen.begin(), chosen.end(), [&](uint32_t a, uint32_t b) {
+      const auto first = static_cast<uint8_t>(-m.angle[a]), second = static_cast<uint8_t>(-m.angle[b]);
+      return first != second ? first < second : a < b;
+    });
+    return chosen;
+  };
+  if (m.count <= kPccMinutiae) return by_direction();
   int64_t sum_x = 0, sum_y = 0;
   for (uint32_t i = 0; i < m.count; ++i) sum_x += m.x[i], sum_y += m.y[i];
   std::vector<int64_t> off(m.count);
@@ -109,8 +116,7 @@ std::vector<uint32_t> choose_minutiae(const RawMinutiae& m) {
     return m.quality[a] != m.quality[b] ? m.quality[a] > m.quality[b] : off[a] < off[b];
   });
   chosen.resize(kPccMinutiae);
-  std::sort(chosen.begin(), chosen.end());
-  return chosen;
+  return by_direction();
 }
 
 void pack_minutiae(const RawMinutiae& m, const std::vector<uint32_t>& chosen, const FingerRoom& room) {

@@ -84,6 +84,6 @@ constexpr uint16_t kPart[385] = {
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 };
 // clang-format on
-constexpr uint32_t kThreshold = 1962052;  // 0.005 of the density, as kNear * kPart
+constexpr uint32_t kThreshold = 2354463;  // 0.006 of the density, as kNear * kPart
 
 }  // namespace pcc

@@ -219,6 +219,29 @@ def _in_order(make: Callable[[int], Impressions], starts: range, threads: int) -
             yield running.popleft().result()
 
 
+@dataclass(frozen=True, eq=False)
+class Flow:
+    """Where a finger's ridges run.
+
+    pattern      index into PATTERNS; pad: half width and half height of the pad, pixels
+    points       int32 [3 k]: 1 core or -1 delta, x, y from the middle of the finger in pixels, for each of k points
+    directions   uint16 (rows, columns): direction of the ridges, 0 to 32768 = half a turn, counter-clockwise from +x
+    """
+
+    pattern: int
+    pad: tuple[int, int]
+    points: NDArray[np.int32]
+    directions: NDArray[np.uint16]
+
+
+def flow(seed: int, finger: int, *, step: int, rows: int, columns: int, model: FingerModel | None = None) -> Flow:
+    """The flow of a finger's ridges at rows x columns points, `step` pixels apart, about the middle of the finger."""
+    _check(1, finger, 0, 1)
+    fingers = _fingers(seed, model or FingerModel(), CAPTURES)
+    pattern, width, height, points, directions = fingers.flow(finger, step, rows, columns)
+    return Flow(pattern, (width, height), points, directions)
+
+
 def _check(count: int, first: int, first_impression: int, impressions: int) -> None:
     if count < 0 or not 0 <= first <= MOST_FINGERS - count:
         raise ValueError(f"fingers {first:,} to {first + count:,} are not within 0 to {MOST_FINGERS:,}")

@@ -20,7 +20,7 @@ enum : pcc_u32 {
 };
 
 constexpr pcc_s32 kPccCosineMin = 64;      // of 511: a candidate's least
-constexpr pcc_s32 kPccRotationMax = 64;    // a candidate's largest, but for latents
+constexpr pcc_s32 kPccRotationMax = 53;    // a candidate's largest, but for latents
 constexpr pcc_s32 kPccFar = 255;           // scaled distance from which on two minutiae say nothing of each other
 constexpr pcc_s32 kPccReach = 1023;        // pixels, along x or y, that distances are cut to
 constexpr pcc_s32 kPccDistanceEnd = 12;    // scaled difference of distances that has the weight 0,
@@ -33,7 +33,7 @@ constexpr pcc_s32 kPccRounds = 3;       // of relaxation
 constexpr pcc_s32 kPccOwn = 32;         // weight of a candidate's own similarity among the others' support
 constexpr pcc_s32 kPccEligible = 51;    // a candidate is eligible above 1/51 of the best
 constexpr pcc_s32 kPccSupport = 6;      // compatibility that counts as support
-constexpr pcc_s32 kPccPairReach = 450;  // half a square of half pixels: paired again below 15 px
+constexpr pcc_s32 kPccPairReach = 350;  // half a square of half pixels: paired again below 13.2 px
 constexpr pcc_s32 kPccPairTurn = 20;    // and up to this difference of direction
 
 // One set of minutiae, as pcc_match/finger/columns.py packs it.
@@ -110,8 +110,10 @@ PCC_HD pcc_u8 pcc_direction(pcc_s32 x, pcc_s32 y) {
 PCC_HD pcc_u32 pcc_bits(pcc_u32 v) {
 #if defined(__CUDA_ARCH__)
   return __popc(v);
-#else
-  return static_cast<pcc_u32>(__builtin_popcount(v));
+#else  // as no machine is assumed to have an instruction for it
+  v -= v >> 1 & 0x55555555;
+  v = (v & 0x33333333) + (v >> 2 & 0x33333333);
+  return ((v + (v >> 4)) & 0x0F0F0F0F) * 0x01010101 >> 24;
 #endif
 }
 
@@ -186,7 +188,7 @@ struct PccCandidates {
 
 // Each row's best, then second best, then each column's that are not among them. Of more than `most`, those of the
 // greatest cosine, ties in this order.
-inline void pcc_gather(const PccFingerSet& a, const PccFingerSet& b, const PccBest* rows, const PccBest* columns,
+PCC_HD void pcc_gather(const PccFingerSet& a, const PccFingerSet& b, const PccBest* rows, const PccBest* columns,
                        pcc_u32 most, PccCandidates& c) {
   pcc_u16 cosine[4 * kPccMinutiae];
   pcc_u8 i[4 * kPccMinutiae], j[4 * kPccMinutiae];
@@ -217,10 +219,14 @@ inline void pcc_gather(const PccFingerSet& a, const PccFingerSet& b, const PccBe
   }
 }
 
-PCC_HD pcc_u32 pcc_shift_to(pcc_u32 v, pcc_u32 bits) {
-  pcc_u32 shift = 0;
-  while (v >> shift >> bits) ++shift;
-  return shift;
+// How far to shift a number down so that it has no more bits.
+PCC_HD pcc_u32 pcc_shift_to(pcc_u64 v, pcc_u32 bits) {
+  if (!(v >> bits)) return 0;
+#if defined(__CUDA_ARCH__)
+  return 64 - bits - static_cast<pcc_u32>(__clzll(static_cast<pcc_s64>(v)));
+#else
+  return 64 - bits - static_cast<pcc_u32>(__builtin_clzll(v));
+#endif
 }
 
 // One round: raw[k] is the support of candidate k times its own similarity. Makes weights of 0 to 127 of it and brings
@@ -228,7 +234,7 @@ PCC_HD pcc_u32 pcc_shift_to(pcc_u32 v, pcc_u32 bits) {
 PCC_HD pcc_s32 pcc_rescale(pcc_s32* raw, pcc_s32* weight, pcc_u32 count) {
   pcc_s32 most = 0;
   for (pcc_u32 k = 0; k < count; ++k) most = pcc_max(most, raw[k]);
-  const pcc_u32 shift = pcc_shift_to(static_cast<pcc_u32>(most), 15);
+  const pcc_u32 shift = pcc_shift_to(static_cast<pcc_u64>(most), 15);
   most >>= shift;
   if (!most) return 0;
   const pcc_s32 factor = (127 << 16) / most;
@@ -260,8 +266,8 @@ PCC_HD PccPose pcc_fit(const PccFingerSet& a, const PccFingerSet& b, const PccAc
     along += w * (static_cast<pcc_s64>(px) * qx + static_cast<pcc_s64>(py) * qy);
     across += w * (static_cast<pcc_s64>(px) * qy - static_cast<pcc_s64>(py) * qx);
   }
-  pcc_u32 shift = 0;
-  while (((along < 0 ? -along : along) | (across < 0 ? -across : across)) >> shift >> 14) ++shift;
+  const pcc_s64 larger = (along < 0 ? -along : along) | (across < 0 ? -across : across);
+  const pcc_u32 shift = pcc_shift_to(static_cast<pcc_u64>(larger), 14);
   const pcc_s32 c = static_cast<pcc_s32>(along >> shift), s = static_cast<pcc_s32>(across >> shift);
   const pcc_s32 length = static_cast<pcc_s32>(pcc_root(static_cast<pcc_u32>(c * c + s * s)));
   pose.cosine = length ? 4096 * c / length : 4096;
@@ -270,17 +276,20 @@ PCC_HD PccPose pcc_fit(const PccFingerSet& a, const PccFingerSet& b, const PccAc
   return pose;
 }
 
-// Where a minutia of the first set falls on the second, and the other way round, in quarter pixels from the centroids.
+// Points in quarter pixels from the centroids, cut to 16 bits: where a minutia of the second set is, where one of the
+// first falls on the second, and where one of the second falls on the first.
 struct PccPoint {
   pcc_s32 x, y;
 };
+PCC_HD PccPoint pcc_point(pcc_s32 x, pcc_s32 y) { return {pcc_clamp(x, -32768, 32767), pcc_clamp(y, -32768, 32767)}; }
+PCC_HD PccPoint pcc_here(const PccPose& p, pcc_s32 x, pcc_s32 y) { return pcc_point(4 * x - p.bx, 4 * y - p.by); }
 PCC_HD PccPoint pcc_forth(const PccPose& p, pcc_s32 x, pcc_s32 y) {
   x = 4 * x - p.ax, y = 4 * y - p.ay;
-  return {(p.cosine * x - p.sine * y + 2048) >> 12, (p.sine * x + p.cosine * y + 2048) >> 12};
+  return pcc_point((p.cosine * x - p.sine * y + 2048) >> 12, (p.sine * x + p.cosine * y + 2048) >> 12);
 }
 PCC_HD PccPoint pcc_back(const PccPose& p, pcc_s32 x, pcc_s32 y) {
   x = 4 * x - p.bx, y = 4 * y - p.by;
-  return {(p.cosine * x + p.sine * y + 2048) >> 12, (p.cosine * y - p.sine * x + 2048) >> 12};
+  return pcc_point((p.cosine * x + p.sine * y + 2048) >> 12, (p.cosine * y - p.sine * x + 2048) >> 12);
 }
 
 // Whether a point, in quarter pixels, lies in the area of a set.
@@ -297,7 +306,7 @@ PCC_HD pcc_s32 pcc_apart(PccPoint p, PccPoint q) {
 }
 
 // Pairs minutiae that are each other's nearest after the fit, ties by index; and counts those in the common area.
-inline void pcc_pair_again(const PccFingerSet& a, const PccFingerSet& b, PccFingerResult& r) {
+PCC_HD void pcc_pair_again(const PccFingerSet& a, const PccFingerSet& b, PccFingerResult& r) {
   PccPoint in_b[kPccMinutiae];
   pcc_u16 nearest_a[kPccMinutiae], nearest_b[kPccMinutiae];  // distance << 7 | index
   for (pcc_u32 i = 0; i < a.count; ++i) {
@@ -309,7 +318,7 @@ inline void pcc_pair_again(const PccFingerSet& a, const PccFingerSet& b, PccFing
     const PccPoint in_a = pcc_back(r.pose, b.x[j], b.y[j]);
     r.overlap_b += pcc_inside(a, in_a.x + r.pose.ax, in_a.y + r.pose.ay);
     nearest_a[j] = 0xFFFF;
-    const PccPoint here = {4 * b.x[j] - r.pose.bx, 4 * b.y[j] - r.pose.by};
+    const PccPoint here = pcc_here(r.pose, b.x[j], b.y[j]);
     for (pcc_u32 i = 0; i < a.count; ++i) {
       const pcc_s32 apart = pcc_apart(in_b[i], here);
       const pcc_u8 direction = static_cast<pcc_u8>(a.direction[i] + r.pose.turn);
@@ -346,7 +355,7 @@ PCC_HD pcc_s32 pcc_final_score(const PccFingerResult& r, pcc_u32 latent) {
 
 // ---- The comparison ----
 
-inline void pcc_compare_fingers(const PccFingerSet& one, const PccFingerSet& other, pcc_u32 latent,
+PCC_HD void pcc_compare_fingers(const PccFingerSet& one, const PccFingerSet& other, pcc_u32 latent,
                                 PccFingerResult& r) {
   r = PccFingerResult();
   r.swapped = !pcc_comes_first(one, other);
@@ -357,10 +366,11 @@ inline void pcc_compare_fingers(const PccFingerSet& one, const PccFingerSet& oth
   PccBest rows[kPccMinutiae] = {}, columns[kPccMinutiae] = {};
   for (pcc_u32 i = 0; i < a.count; ++i)
     for (pcc_u32 j = 0; j < b.count; ++j) {
-      pcc_u32 common = 0;
-      for (pcc_u32 w = 0; w < kPccWords; ++w) common += pcc_bits(a.words[w * a.stride + i] & b.words[w * b.stride + j]);
       const bool limited = !latent && pcc_turn_between(a.direction[i], b.direction[j]) > kPccRotationMax;
-      const pcc_u32 cosine = limited ? 0 : pcc_cosine(common, a.inverse[i], b.inverse[j]);
+      pcc_u32 common = 0;
+      for (pcc_u32 w = 0; w < kPccWords && !limited; ++w)
+        common += pcc_bits(a.words[w * a.stride + i] & b.words[w * b.stride + j]);
+      const pcc_u32 cosine = pcc_cosine(common, a.inverse[i], b.inverse[j]);
       pcc_offer(rows[i], static_cast<pcc_u16>(cosine << 7 | j));
       pcc_offer(columns[j], static_cast<pcc_u16>(cosine << 7 | i));
     }

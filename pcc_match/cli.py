@@ -1,4 +1,4 @@
-"""The command line: `pcc-match doctor | gallery ... | search | compare | rematch | finger ... | itl ... | synth ...`.
+"""The command line: `pcc-match doctor | gallery | search | compare | rematch | finger | itl | exchange | synth`.
 
 Results go to standard output or to `--json PATH` ("-" = standard output), progress and messages to standard error.
 Exit codes: 0 done; 1 input refused, wholly or in part; 2 wrong usage; 3 no such device.
@@ -39,7 +39,8 @@ _PROBES = 1 << 12  # searched at a time
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code."""
-    options = _parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = _parser(exchanging=arguments[:1] == ["exchange"]).parse_args(arguments)
     try:
         code: int = options.command(options)
         return code
@@ -364,7 +365,8 @@ def _write_matches(options: argparse.Namespace, lines: Iterator[str]) -> None:
 # ---- arguments
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(*, exchanging: bool) -> argparse.ArgumentParser:
+    """The commands of `exchange` need packages that the others do without: they are there if one is meant."""
     parser = argparse.ArgumentParser(prog="pcc-match", description="Exact comparison for exchange between states.")
     parser.add_argument("--version", action="version", version=f"pcc_match {pm.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -408,13 +410,8 @@ def _parser() -> argparse.ArgumentParser:
     command(galleries, "compact", gallery_compact, json_option, gallery="directory")
     info = command(galleries, "info", gallery_info, json_option, gallery="directory")
     info.add_argument("--treaty", metavar="NAME|FILE.toml", help="count what its inclusion rules refuse")
-    command(
-        galleries,
-        "export",
-        gallery_export,
-        gallery="directory",
-        file="file to write: .csv, .json or .jsonl; new folder",
-    )
+    target = "file to write: .csv, .json or .jsonl; for prints, a new folder"
+    command(galleries, "export", gallery_export, gallery="directory", file=target)
 
     searching = command(
         commands, "search", search, json_option, reading, matching, placing, gallery="directory"
@@ -431,6 +428,13 @@ def _parser() -> argparse.ArgumentParser:
     finger_cli.add_commands(commands)
     add_itl_commands(commands)
     add_evaluate_command(commands)
+    exchange = commands.add_parser("exchange", help="answer, read and check messages between states; the ledger")
+    if exchanging:
+        try:
+            from pcc_match.exchange.cli import add_commands as add_exchange_commands
+        except ImportError as error:
+            parser.exit(REFUSED, f"pcc-match: {error}\n")
+        add_exchange_commands(exchange)
 
     synth = commands.add_parser("synth", help="make synthetic data sets")
     sets = synth.add_subparsers(required=True, metavar="SET")

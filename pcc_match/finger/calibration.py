@@ -43,7 +43,7 @@ class Calibration:
     bounds: tuple[float, ...]  # of counts[k] / comparisons
 
     def fmr(self, score: int) -> Rate:
-        """The false match rate at this score as threshold. A score between two of the table has the lower one's rate."""
+        """The false match rate at this score as threshold. Between two scores of the table, the lower one's."""
         row = bisect_right(self.scores, score) - 1
         if row < 0:
             return Rate(1.0, 1.0)
@@ -104,11 +104,9 @@ def answers() -> str:
     """A digest of the scores of some made-up templates, which a change of packing or comparison changes."""
     numbers = (np.arange(24 * 30 * 3, dtype=np.uint64) * np.uint64(2654435761) >> np.uint64(7)).reshape(24, 3, 30)
     templates = []
-    for k, (x, y, angle) in enumerate(numbers):
-        near = numbers[k // 2, :2] % np.uint64(300) + (x % np.uint64(1 + k % 4), y % np.uint64(1 + k % 5))
-        templates.append(
-            FingerTemplate.from_minutiae(*near, (numbers[k // 2, 2] + angle % np.uint64(9)) % np.uint64(360))
-        )
+    for k, own in enumerate(numbers):  # two prints of each finger
+        x, y, angle = numbers[k // 2] % np.uint64(300) + own % np.array([[1 + k % 4], [1 + k % 5], [9]], np.uint64)
+        templates.append(FingerTemplate.from_minutiae(x, y, angle))
     scores = score_matrix(templates, templates, "cpu", threads=1)
     return hashlib.sha256(scores.astype("<i4").tobytes()).hexdigest()[:16]
 

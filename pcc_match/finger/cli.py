@@ -31,7 +31,7 @@ _BATCH = 4096  # prints enrolled in one durable step
 
 
 def add_commands(commands: Any) -> None:
-    """Adds `finger` to the subparsers of pcc-match; each command sets `command`, a function from options to exit code."""
+    """Adds `finger` to the subparsers of pcc-match; each command sets `command`, from options to exit code."""
     actions = commands.add_parser("finger", help="compare two prints").add_subparsers(required=True, metavar="ACTION")
     parser = actions.add_parser("compare", help=_compare.__doc__, description=_compare.__doc__)
     parser.add_argument("a", metavar="A", help="template (ISO/IEC 19794-2, INCITS 378), or GALLERY:ID")
@@ -46,22 +46,14 @@ def add_commands(commands: Any) -> None:
 
 
 def add_enrolling(parser: argparse.ArgumentParser) -> None:
+    subject = "prints: the subject is what the first group finds in the id (default: the id)"
     parser.add_argument("--source", default="", help="prints: what found the minutiae; thresholds are kept by it")
-    parser.add_argument(
-        "--subject",
-        metavar="REGEX",
-        help="prints: the subject is what the first group matches in the id (default: the id)",
-    )
+    parser.add_argument("--subject", metavar="REGEX", help=subject)
 
 
 def add_searching(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--type",
-        default="TP/TP",
-        choices=list(SEARCH_TYPES),
-        dest="search_type",
-        help="prints: search type (%(default)s)",
-    )
+    types = list(SEARCH_TYPES)
+    parser.add_argument("--type", default="TP/TP", choices=types, dest="search_type", help="prints (%(default)s)")
     parser.add_argument("--threshold", type=int, default=1, metavar="SCORE", help="prints: least score of a candidate")
 
 

@@ -79,10 +79,8 @@ def sides(
             titles, (comparison.a, comparison.b), (part.a_set, part.b_set), images, strict=True
         )
     )
-    of_sets = f" of {comparison.score}, in the best of {len(comparison.parts)} pairs of sets" * (
-        len(comparison.parts) > 1
-    )
-    caption = f"score {part.score}{of_sets}: {len(part.paired)} minutiae are paired"
+    of_sets = f" of {comparison.score}, in the best of {len(comparison.parts)} pairs of sets"
+    caption = f"score {part.score}{of_sets if len(comparison.parts) > 1 else ''}: {len(part.paired)} minutiae paired"
     if part.alignment is not None:
         caption += f", of {part.overlap[0]} and {part.overlap[1]} in the common area"
     return a, b, part.paired, caption
@@ -94,7 +92,8 @@ def _grey(image: Image | None) -> Image | None:
         return image
     if image.ndim != 3 or not image.size:
         raise TemplateError(f"an image of the shape {image.shape} is not (height, width)")
-    return image.mean(axis=2).astype(np.uint8)
+    grey: Image = image.mean(axis=2).astype(np.uint8)
+    return grey
 
 
 # ---- what is drawn
@@ -156,9 +155,7 @@ def _draw(canvas: _Canvas, a: Side, b: Side, pairs: NDArray[Any], caption: str) 
             colour = _COLOURS[number % len(_COLOURS)]
             _minutia(canvas, frames[k], side.minutiae, row[k], colour, 3.5)
             _label(canvas, frames[k], side.minutiae, row[k], colour, str(number + 1))
-    legend = (
-        "circle: ridge ending   square: bifurcation   small: other   grey: not paired   the stroke shows the direction"
-    )
+    legend = "circle: ridge ending   square: bifurcation   small: other   grey: not paired   stroke: direction"
     canvas.text(_GAP, height - 24, legend, _INK, _FONT - 4)
 
 
@@ -204,7 +201,7 @@ class _Svg:
     def __init__(self, width: int, height: int) -> None:
         self._lines = [
             '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
-            f'viewBox="0 0 {width} {height}" width="{width}" height="{height}" font-family="Helvetica, Arial, sans-serif">'
+            f'viewBox="0 0 {width} {height}" width="{width}" height="{height}" font-family="Helvetica, sans-serif">'
         ]
 
     def document(self) -> str:
@@ -306,9 +303,5 @@ def _grey_png(image: Image) -> bytes:
     height, width = image.shape
     rows = np.column_stack([np.zeros(height, np.uint8), image])
     head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", head)
-        + chunk(b"IDAT", zlib.compress(rows.tobytes()))
-        + chunk(b"IEND", b"")
-    )
+    chunks = chunk(b"IHDR", head), chunk(b"IDAT", zlib.compress(rows.tobytes())), chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)

@@ -40,8 +40,8 @@ class FingerGalleryInfo:
 class FingerPart(NamedTuple):
     """A segment as searches take it; its rows are first_row .. first_row + n - 1 of the gallery.
 
-    A finger is packed as one template, a palm as several pieces. The packed templates lie ordered by PLACE, so that those
-    of a finger or hand are one range. Everything is mapped, read-only, and every block of it has been checked.
+    A finger is packed as one template, a palm as several pieces. The packed templates lie ordered by PLACE: those of a
+    finger or hand are one range. Everything is mapped, read-only, and every block of it has been checked.
     """
 
     first_row: int
@@ -144,7 +144,7 @@ class FingerGallery(Gallery[PrintColumns]):
 
 
 def subjects_over(galleries: Sequence[FingerGallery]) -> list[NDArray[np.uint32]]:
-    """For each gallery, uint32[rows]: numbers of the subjects over all galleries, in the bytewise order of their texts."""
+    """For each gallery, uint32[rows]: numbers of the subjects over all galleries, in the bytewise order of texts."""
     parts = [part for gallery in galleries for part in gallery._store.parts]
     texts = Strings.concat([Strings(*part.segment.texts("subjects")) for part in parts])
     order, first = _cpu.sort_ids(texts.heap, texts.offsets)

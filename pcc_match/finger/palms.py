@@ -20,7 +20,7 @@ _CORE: Final = MOST // 4  # of a piece's minutiae, those nearest to its centre n
 
 
 PLACE: Final = np.zeros(256, np.uint8)
-"""For each position the finger or hand that a print of it may show: 0 a finger that is not known, 20 a palm that is not.
+"""For each position the finger or hand that a print of it shows: 0 a finger that is not known, 20 a palm that is not.
 
 Plain impressions of the thumbs are of the same fingers as the rolled ones. Prints of the same palm may show parts of it
 that overlap, so that the hand alone tells palms apart. A print of several fingers may be of any.
@@ -64,6 +64,6 @@ def _pieces(minutiae: MinutiaSet) -> list[MinutiaSet]:
         near = np.argsort((x - x[centre]) ** 2 + (y - y[centre]) ** 2, kind="stable")[:MOST]
         left[near[:_CORE]] = False
         rows = np.sort(near)
-        columns = (minutiae.x, minutiae.y, minutiae.angle, minutiae.type, minutiae.quality)
-        pieces.append(MinutiaSet(*(column[rows] for column in columns)))
+        columns = minutiae.angle[rows], minutiae.type[rows], minutiae.quality[rows]
+        pieces.append(MinutiaSet(minutiae.x[rows], minutiae.y[rows], *columns))
     return pieces

@@ -21,7 +21,7 @@ LEAST: Final = 3
 CANDIDATES: Final = 48
 LATENT_CANDIDATES: Final = 64
 COSINE_MIN: Final = 64
-ROTATION_MAX: Final = 64
+ROTATION_MAX: Final = 53
 FAR: Final = 255
 REACH: Final = 1023
 DISTANCE: Final = (12, 14)  # end and slope of a ramp
@@ -31,7 +31,7 @@ ROUNDS: Final = 3
 OWN: Final = 32
 ELIGIBLE: Final = 51
 SUPPORT: Final = 6
-PAIR_REACH: Final = 450
+PAIR_REACH: Final = 350
 PAIR_TURN: Final = 20
 NOT_LATENT, FIRST_LATENT, SECOND_LATENT = 0, 1, 2
 
@@ -218,12 +218,12 @@ class Pose:
     def forth(self, x: Ints, y: Ints) -> tuple[Ints, Ints]:
         """Points of `a` in quarter pixels from the centre in `b`."""
         x, y = 4 * x - self.a[0], 4 * y - self.a[1]
-        return self.cosine * x - self.sine * y + 2048 >> 12, self.sine * x + self.cosine * y + 2048 >> 12
+        return _cut(self.cosine * x - self.sine * y + 2048 >> 12), _cut(self.sine * x + self.cosine * y + 2048 >> 12)
 
     def back(self, x: Ints, y: Ints) -> tuple[Ints, Ints]:
         """Points of `b` in quarter pixels from the centre in `a`."""
         x, y = 4 * x - self.b[0], 4 * y - self.b[1]
-        return self.cosine * x + self.sine * y + 2048 >> 12, self.cosine * y - self.sine * x + 2048 >> 12
+        return _cut(self.cosine * x + self.sine * y + 2048 >> 12), _cut(self.cosine * y - self.sine * x + 2048 >> 12)
 
 
 def fit(a: MinutiaView, b: MinutiaView, i: Ints, j: Ints, weight: Ints) -> Pose:
@@ -244,7 +244,7 @@ def fit(a: MinutiaView, b: MinutiaView, i: Ints, j: Ints, weight: Ints) -> Pose:
 def pair_again(a: MinutiaView, b: MinutiaView, pose: Pose) -> tuple[int, int, int]:
     """Minutiae that are each other's nearest after the fit, and those of each set in the other's area."""
     ax, ay = pose.forth(a.x, a.y)
-    bx, by = 4 * b.x - pose.b[0], 4 * b.y - pose.b[1]
+    bx, by = _cut(4 * b.x - pose.b[0]), _cut(4 * b.y - pose.b[1])
     back_x, back_y = pose.back(b.x, b.y)
     overlap_a = _inside(b, ax + pose.b[0], ay + pose.b[1])
     overlap_b = _inside(a, back_x + pose.a[0], back_y + pose.a[1])
@@ -272,7 +272,8 @@ def _between(a: Any, b: Any) -> Ints:
 
 
 def _ramp(difference: Ints, end: int, slope: int) -> Ints:
-    return np.clip((end - difference) * slope, 0, 127)
+    weight: Ints = np.clip((end - difference) * slope, 0, 127)
+    return weight
 
 
 def _roots(v: Ints) -> Ints:
@@ -280,6 +281,11 @@ def _roots(v: Ints) -> Ints:
     root = np.sqrt(v).astype(np.int64)
     root -= root * root > v
     return root + ((root + 1) ** 2 <= v)
+
+
+def _cut(v: Ints) -> Ints:
+    """Quarter pixels from a centre, in 16 bits."""
+    return np.clip(v, -32768, 32767)
 
 
 def _towards_zero(a: int, b: int) -> int:

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Generic, Literal, NamedTuple, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,16 +44,17 @@ class Columns(Protocol):
     @property
     def ids(self) -> Strings: ...
     def __len__(self) -> int: ...
-    def take(self, rows: NDArray[np.intp]) -> Self: ...
+    def take(self, rows: NDArray[Any]) -> Self: ...
 
 
 C = TypeVar("C", bound=Columns)
+Read = TypeVar("Read", bound=Columns, covariant=True)
 
 
-class Reader(Protocol[C]):
+class Reader(Protocol[Read]):
     """A segment read as rows of one kind."""
 
-    def take(self, rows: Rows) -> C: ...
+    def take(self, rows: Rows) -> Read: ...
 
 
 class Gallery(ABC, Generic[C]):

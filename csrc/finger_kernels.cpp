@@ -1,0 +1,363 @@
+// Compiles the comparison once for each instruction-set level; isa.h says which one runs. The portable level is the
+// definition itself.
+#include "finger_kernels.h"
+
+#include <cstring>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#include "isa.h"
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // in GCC's own AVX-512 headers
+#endif
+
+#define PCC_INLINE inline __attribute__((always_inline))
+
+namespace pcc {
+
+namespace portable {
+
+static int32_t compare(const PccFingerSet& one, const PccFingerSet& other, uint32_t latent) {
+  PccFingerResult result;
+  pcc_compare_fingers(one, other, latent, result);
+  return result.score;
+}
+
+}  // namespace portable
+
+#if defined(__x86_64__)
+
+namespace {
+
+struct Lanes {
+  alignas(64) uint16_t lane[kPccMinutiae + 32];
+  constexpr Lanes() : lane() {
+    for (uint32_t k = 0; k < kPccMinutiae + 32; ++k) lane[k] = static_cast<uint16_t>(k);
+  }
+};
+constexpr Lanes kLanes{};
+constexpr const uint16_t* kLane = kLanes.lane;
+
+}  // namespace
+
+// What both levels do with 16 bytes: SSE4.1.
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,bmi,bmi2,popcnt"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,bmi,bmi2,popcnt")
+#endif
+namespace sse {
+
+// The largest and second largest key of eight lanes' largest and second largest.
+PCC_INLINE PccBest two_best(__m128i first, __m128i second) {
+  const auto fold = [&](__m128i other_first, __m128i other_second) __attribute__((always_inline)) {
+    second = _mm_max_epu16(_mm_max_epu16(second, other_second), _mm_min_epu16(first, other_first));
+    first = _mm_max_epu16(first, other_first);
+  };
+  fold(_mm_srli_si128(first, 8), _mm_srli_si128(second, 8));
+  fold(_mm_srli_si128(first, 4), _mm_srli_si128(second, 4));
+  fold(_mm_srli_si128(first, 2), _mm_srli_si128(second, 2));
+  return {static_cast<pcc_u16>(_mm_extract_epi16(first, 0)), static_cast<pcc_u16>(_mm_extract_epi16(second, 0))};
+}
+
+PCC_INLINE uint16_t least(__m128i v) { return static_cast<uint16_t>(_mm_extract_epi16(_mm_minpos_epu16(v), 0)); }
+
+// Rows p ... p + 15, columns q ... q + 15 of a matrix, once more as columns p ... and rows q ...; p = q: what is there
+// stays.
+PCC_INLINE void mirror(uint8_t (*matrix)[kPccLatentCandidates], uint32_t p, uint32_t q) {
+  __m128i r[16], s[16];
+  for (int k = 0; k < 16; ++k) r[k] = _mm_load_si128(reinterpret_cast<const __m128i*>(&matrix[p + k][q]));
+  // Four times the perfect shuffle of 16 rows: rows k and k + 8, byte by byte, become rows 2 k and 2 k + 1.
+  for (int step = 0; step < 4; ++step) {
+    for (int k = 0; k < 8; ++k) {
+      s[2 * k] = _mm_unpacklo_epi8(r[k], r[k + 8]);
+      s[2 * k + 1] = _mm_unpackhi_epi8(r[k], r[k + 8]);
+    }
+    for (int k = 0; k < 16; ++k) r[k] = s[k];
+  }
+  for (int k = 0; k < 16; ++k) {
+    auto* to = reinterpret_cast<__m128i*>(&matrix[q + k][p]);
+    _mm_store_si128(to, p == q ? _mm_or_si128(_mm_load_si128(to), r[k]) : r[k]);
+  }
+}
+
+}  // namespace sse
+
+namespace avx2 {
+
+using V = __m256i;
+constexpr uint32_t kLanes16 = 16, kLanes32 = 8;
+using sse::mirror;
+
+PCC_INLINE V load(const void* p) { return _mm256_loadu_si256(static_cast<const V*>(p)); }
+PCC_INLINE void store(void* p, V v) { _mm256_storeu_si256(static_cast<V*>(p), v); }
+PCC_INLINE V zero() { return _mm256_setzero_si256(); }
+PCC_INLINE V set16(int16_t v) { return _mm256_set1_epi16(v); }
+PCC_INLINE V set32(int32_t v) { return _mm256_set1_epi32(v); }
+PCC_INLINE V and_v(V a, V b) { return _mm256_and_si256(a, b); }
+PCC_INLINE V or_v(V a, V b) { return _mm256_or_si256(a, b); }
+PCC_INLINE bool none(V v) { return _mm256_testz_si256(v, v); }
+PCC_INLINE V add16(V a, V b) { return _mm256_add_epi16(a, b); }
+PCC_INLINE V sub16(V a, V b) { return _mm256_sub_epi16(a, b); }
+PCC_INLINE V sub32(V a, V b) { return _mm256_sub_epi32(a, b); }
+PCC_INLINE V subs_u16(V a, V b) { return _mm256_subs_epu16(a, b); }
+PCC_INLINE V subs_s16(V a, V b) { return _mm256_subs_epi16(a, b); }
+PCC_INLINE V mul16(V a, V b) { return _mm256_mullo_epi16(a, b); }
+PCC_INLINE V mul32(V a, V b) { return _mm256_mullo_epi32(a, b); }
+PCC_INLINE V mulhi_u16(V a, V b) { return _mm256_mulhi_epu16(a, b); }
+PCC_INLINE V mulhrs16(V a, V b) { return _mm256_mulhrs_epi16(a, b); }
+PCC_INLINE V madd16(V a) { return _mm256_madd_epi16(a, a); }
+PCC_INLINE V min_s16(V a, V b) { return _mm256_min_epi16(a, b); }
+PCC_INLINE V max_s16(V a, V b) { return _mm256_max_epi16(a, b); }
+PCC_INLINE V min_u16(V a, V b) { return _mm256_min_epu16(a, b); }
+PCC_INLINE V max_u16(V a, V b) { return _mm256_max_epu16(a, b); }
+PCC_INLINE V min_s32(V a, V b) { return _mm256_min_epi32(a, b); }
+PCC_INLINE V abs16(V v) { return _mm256_abs_epi16(v); }
+template <int n>
+PCC_INLINE V sll16(V v) {
+  return _mm256_slli_epi16(v, n);
+}
+template <int n>
+PCC_INLINE V srl16(V v) {
+  return _mm256_srli_epi16(v, n);
+}
+template <int n>
+PCC_INLINE V sra16(V v) {
+  return _mm256_srai_epi16(v, n);
+}
+template <int n>
+PCC_INLINE V sll32(V v) {
+  return _mm256_slli_epi32(v, n);
+}
+template <int n>
+PCC_INLINE V srl32(V v) {
+  return _mm256_srli_epi32(v, n);
+}
+using Mask = V;
+PCC_INLINE Mask equal16(V a, V b) { return _mm256_cmpeq_epi16(a, b); }
+PCC_INLINE Mask greater16(V a, V b) { return _mm256_cmpgt_epi16(a, b); }
+PCC_INLINE V blend16(Mask m, V yes, V no) { return _mm256_blendv_epi8(no, yes, m); }
+PCC_INLINE V and_not(Mask m, V v) { return _mm256_andnot_si256(m, v); }
+PCC_INLINE V zero_where_greater32(V a, V b, V v) { return _mm256_andnot_si256(_mm256_cmpgt_epi32(a, b), v); }
+// Between 16 and 32 bits, lane by lane of 16 bytes; pack32 undoes unpack_low16 and unpack_high16.
+PCC_INLINE V unpack_low16(V a, V b) { return _mm256_unpacklo_epi16(a, b); }
+PCC_INLINE V unpack_high16(V a, V b) { return _mm256_unpackhi_epi16(a, b); }
+PCC_INLINE V pack32(V low, V high) { return _mm256_packs_epi32(low, high); }
+// Two vectors of 32-bit lanes as one of 16-bit lanes in that order.
+PCC_INLINE V narrow(V low, V high) { return _mm256_permute4x64_epi64(_mm256_packus_epi32(low, high), 0xD8); }
+PCC_INLINE void store_bytes(uint8_t* to, V v) {
+  const V packed = _mm256_permute4x64_epi64(_mm256_packus_epi16(v, v), 0xD8);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_castsi256_si128(packed));
+}
+PCC_INLINE V root32(V v) { return _mm256_cvttps_epi32(_mm256_sqrt_ps(_mm256_cvtepi32_ps(v))); }
+PCC_INLINE V tangent32(V low, V high) {
+  const __m256 times = _mm256_mul_ps(_mm256_cvtepi32_ps(low), _mm256_set1_ps(255));
+  return _mm256_cvttps_epi32(_mm256_div_ps(times, _mm256_cvtepi32_ps(high)));
+}
+
+// Bits that cylinders have in common: `words` of one with kLanes32 others, the first `there` of which exist.
+PCC_INLINE V common_bits(const V* words, const uint32_t* others, uint32_t stride, uint32_t there) {
+  if (!there) return zero();
+  const V nibble = _mm256_set1_epi8(15);
+  const V table = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
+  V bytes = zero();
+  for (uint32_t w = 0; w < kPccWords; ++w) {
+    const V common = and_v(words[w], load(others + w * stride));
+    bytes = _mm256_add_epi8(bytes, _mm256_shuffle_epi8(table, and_v(common, nibble)));
+    bytes = _mm256_add_epi8(bytes, _mm256_shuffle_epi8(table, and_v(_mm256_srli_epi16(common, 4), nibble)));
+  }
+  return _mm256_madd_epi16(_mm256_maddubs_epi16(bytes, _mm256_set1_epi8(1)), set16(1));
+}
+
+PCC_INLINE PccBest two_best(V first, V second) {
+  const __m128i f0 = _mm256_castsi256_si128(first), f1 = _mm256_extracti128_si256(first, 1);
+  const __m128i s0 = _mm256_castsi256_si128(second), s1 = _mm256_extracti128_si256(second, 1);
+  return sse::two_best(_mm_max_epu16(f0, f1), _mm_max_epu16(_mm_max_epu16(s0, s1), _mm_min_epu16(f0, f1)));
+}
+PCC_INLINE uint16_t least(V v) {
+  return sse::least(_mm_min_epu16(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1)));
+}
+
+// raw[p] = sum over q of agree[p][q] * weight[q], both at most 127, for 8 * groups rows.
+PCC_INLINE void support(const uint8_t (*agree)[kPccLatentCandidates], const uint8_t* weight, uint32_t groups,
+                        int32_t* raw) {
+  const V w0 = load(weight), w1 = load(weight + 32), one = set16(1);
+  for (uint32_t g = 0; g < groups; ++g) {
+    V sum[8];
+    for (uint32_t k = 0; k < 8; ++k) {
+      const uint8_t* row = agree[8 * g + k];
+      const V s0 = _mm256_madd_epi16(_mm256_maddubs_epi16(load(row), w0), one);
+      sum[k] = _mm256_add_epi32(s0, _mm256_madd_epi16(_mm256_maddubs_epi16(load(row + 32), w1), one));
+    }
+    for (uint32_t k = 0; k < 4; ++k) sum[k] = _mm256_hadd_epi32(sum[2 * k], sum[2 * k + 1]);
+    const V low = _mm256_hadd_epi32(sum[0], sum[1]), high = _mm256_hadd_epi32(sum[2], sum[3]);
+    store(raw + 8 * g,
+          _mm256_add_epi32(_mm256_permute2x128_si256(low, high, 0x20), _mm256_permute2x128_si256(low, high, 0x31)));
+  }
+}
+
+PCC_INLINE uint64_t supporters(const uint8_t* row) {
+  const V least = _mm256_set1_epi8(kPccSupport);
+  const auto low = static_cast<uint32_t>(_mm256_movemask_epi8(_mm256_cmpgt_epi8(load(row), least)));
+  const auto high = static_cast<uint32_t>(_mm256_movemask_epi8(_mm256_cmpgt_epi8(load(row + 32), least)));
+  return low | uint64_t{high} << 32;
+}
+
+PCC_INLINE uint32_t masked_sum(const uint8_t* row, const uint8_t* mask) {
+  const V low = _mm256_sad_epu8(and_v(load(row), load(mask)), zero());
+  const V sum = _mm256_add_epi64(low, _mm256_sad_epu8(and_v(load(row + 32), load(mask + 32)), zero()));
+  const __m128i half = _mm_add_epi64(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
+  return static_cast<uint32_t>(_mm_cvtsi128_si32(half) + _mm_extract_epi32(half, 2));
+}
+
+#include "finger_level.inc"
+
+}  // namespace avx2
+#if defined(__clang__)
+#pragma clang attribute pop
+#pragma clang attribute push(                                                                                      \
+    __attribute__((target("avx2,bmi,bmi2,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vpopcntdq"))), \
+    apply_to = function)
+#else
+#pragma GCC pop_options
+#pragma GCC push_options
+#pragma GCC target("avx2,bmi,bmi2,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vpopcntdq")
+#endif
+namespace avx512 {
+
+using V = __m512i;
+constexpr uint32_t kLanes16 = 32, kLanes32 = 16;
+using sse::mirror;
+
+PCC_INLINE V load(const void* p) { return _mm512_loadu_si512(p); }
+PCC_INLINE void store(void* p, V v) { _mm512_storeu_si512(p, v); }
+PCC_INLINE V zero() { return _mm512_setzero_si512(); }
+PCC_INLINE V set16(int16_t v) { return _mm512_set1_epi16(v); }
+PCC_INLINE V set32(int32_t v) { return _mm512_set1_epi32(v); }
+PCC_INLINE V and_v(V a, V b) { return _mm512_and_si512(a, b); }
+PCC_INLINE V or_v(V a, V b) { return _mm512_or_si512(a, b); }
+PCC_INLINE bool none(V v) { return !_mm512_test_epi32_mask(v, v); }
+PCC_INLINE V add16(V a, V b) { return _mm512_add_epi16(a, b); }
+PCC_INLINE V sub16(V a, V b) { return _mm512_sub_epi16(a, b); }
+PCC_INLINE V sub32(V a, V b) { return _mm512_sub_epi32(a, b); }
+PCC_INLINE V subs_u16(V a, V b) { return _mm512_subs_epu16(a, b); }
+PCC_INLINE V subs_s16(V a, V b) { return _mm512_subs_epi16(a, b); }
+PCC_INLINE V mul16(V a, V b) { return _mm512_mullo_epi16(a, b); }
+PCC_INLINE V mul32(V a, V b) { return _mm512_mullo_epi32(a, b); }
+PCC_INLINE V mulhi_u16(V a, V b) { return _mm512_mulhi_epu16(a, b); }
+PCC_INLINE V mulhrs16(V a, V b) { return _mm512_mulhrs_epi16(a, b); }
+PCC_INLINE V madd16(V a) { return _mm512_madd_epi16(a, a); }
+PCC_INLINE V min_s16(V a, V b) { return _mm512_min_epi16(a, b); }
+PCC_INLINE V max_s16(V a, V b) { return _mm512_max_epi16(a, b); }
+PCC_INLINE V min_u16(V a, V b) { return _mm512_min_epu16(a, b); }
+PCC_INLINE V max_u16(V a, V b) { return _mm512_max_epu16(a, b); }
+PCC_INLINE V min_s32(V a, V b) { return _mm512_min_epi32(a, b); }
+PCC_INLINE V abs16(V v) { return _mm512_abs_epi16(v); }
+template <int n>
+PCC_INLINE V sll16(V v) {
+  return _mm512_slli_epi16(v, n);
+}
+template <int n>
+PCC_INLINE V srl16(V v) {
+  return _mm512_srli_epi16(v, n);
+}
+template <int n>
+PCC_INLINE V sra16(V v) {
+  return _mm512_srai_epi16(v, n);
+}
+template <int n>
+PCC_INLINE V sll32(V v) {
+  return _mm512_slli_epi32(v, n);
+}
+template <int n>
+PCC_INLINE V srl32(V v) {
+  return _mm512_srli_epi32(v, n);
+}
+using Mask = __mmask32;
+PCC_INLINE Mask equal16(V a, V b) { return _mm512_cmpeq_epi16_mask(a, b); }
+PCC_INLINE Mask greater16(V a, V b) { return _mm512_cmpgt_epi16_mask(a, b); }
+PCC_INLINE V blend16(Mask m, V yes, V no) { return _mm512_mask_blend_epi16(m, no, yes); }
+PCC_INLINE V and_not(Mask m, V v) { return _mm512_maskz_mov_epi16(static_cast<Mask>(~m), v); }
+PCC_INLINE V zero_where_greater32(V a, V b, V v) { return _mm512_maskz_mov_epi32(_mm512_cmple_epi32_mask(a, b), v); }
+PCC_INLINE V unpack_low16(V a, V b) { return _mm512_unpacklo_epi16(a, b); }
+PCC_INLINE V unpack_high16(V a, V b) { return _mm512_unpackhi_epi16(a, b); }
+PCC_INLINE V pack32(V low, V high) { return _mm512_packs_epi32(low, high); }
+PCC_INLINE V narrow(V low, V high) {
+  return _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtepi32_epi16(low)), _mm512_cvtepi32_epi16(high), 1);
+}
+PCC_INLINE void store_bytes(uint8_t* to, V v) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtepi16_epi8(v));
+}
+PCC_INLINE V root32(V v) { return _mm512_cvttps_epi32(_mm512_sqrt_ps(_mm512_cvtepi32_ps(v))); }
+PCC_INLINE V tangent32(V low, V high) {
+  const __m512 times = _mm512_mul_ps(_mm512_cvtepi32_ps(low), _mm512_set1_ps(255));
+  return _mm512_cvttps_epi32(_mm512_div_ps(times, _mm512_cvtepi32_ps(high)));
+}
+
+PCC_INLINE V common_bits(const V* words, const uint32_t* others, uint32_t stride, uint32_t there) {
+  if (!there) return zero();
+  const auto held = static_cast<__mmask16>(there < kLanes32 ? (1u << there) - 1 : 0xFFFFu);
+  V sum = zero();
+  for (uint32_t w = 0; w < kPccWords; ++w) {
+    const V common = and_v(words[w], _mm512_maskz_loadu_epi32(held, others + w * stride));
+    sum = _mm512_add_epi32(sum, _mm512_popcnt_epi32(common));
+  }
+  return sum;
+}
+
+PCC_INLINE PccBest two_best(V first, V second) {
+  const __m256i f0 = _mm512_castsi512_si256(first), f1 = _mm512_extracti64x4_epi64(first, 1);
+  const __m256i s0 = _mm512_castsi512_si256(second), s1 = _mm512_extracti64x4_epi64(second, 1);
+  const __m256i f = _mm256_max_epu16(f0, f1);
+  const __m256i s = _mm256_max_epu16(_mm256_max_epu16(s0, s1), _mm256_min_epu16(f0, f1));
+  return avx2::two_best(f, s);
+}
+PCC_INLINE uint16_t least(V v) {
+  return avx2::least(_mm256_min_epu16(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64(v, 1)));
+}
+
+PCC_INLINE void support(const uint8_t (*agree)[kPccLatentCandidates], const uint8_t* weight, uint32_t groups,
+                        int32_t* raw) {
+  const V w = load(weight), one = set16(1);
+  for (uint32_t p = 0; p < 8 * groups; ++p) {
+    raw[p] = _mm512_reduce_add_epi32(_mm512_madd_epi16(_mm512_maddubs_epi16(load(agree[p]), w), one));
+  }
+}
+
+PCC_INLINE uint64_t supporters(const uint8_t* row) {
+  return _mm512_cmpgt_epi8_mask(load(row), _mm512_set1_epi8(kPccSupport));
+}
+
+PCC_INLINE uint32_t masked_sum(const uint8_t* row, const uint8_t* mask) {
+  return static_cast<uint32_t>(_mm512_reduce_add_epi64(_mm512_sad_epu8(and_v(load(row), load(mask)), zero())));
+}
+
+#include "finger_level.inc"
+
+}  // namespace avx512
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+
+#endif  // __x86_64__
+
+CompareFingers finger_kernel() {
+  switch (active_isa()) {
+#if defined(__x86_64__)
+    case Isa::avx512:
+      return avx512::compare;
+    case Isa::avx2:
+      return avx2::compare;
+#endif
+    default:
+      return portable::compare;
+  }
+}
+
+}  // namespace pcc
