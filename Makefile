@@ -65,7 +65,7 @@ gpu-check:
 
 # The CUDA kernels on the CPU under AddressSanitizer and UndefinedBehaviorSanitizer, at more length than in the tests.
 sanitize: .venv/.tools
-	cd tests && $(abspath $(BIN))/python -m kernels_on_host.tape
+	cd tests && $(abspath $(BIN))/python -m kernels_on_host.tape && $(abspath $(BIN))/python -m kernels_on_host.tape --kind finger
 
 clean:
 	rm -rf .venv build pcc_match.egg-info pcc_match/_cpu*.so
