@@ -94,8 +94,13 @@ def _all_sources(options: argparse.Namespace) -> Iterator[tuple[Path, Source | P
 
 def _best(template: FingerTemplate) -> FingerTemplate:
     """What the format holds; minutiae stand best first."""
-    sets = (tuple(column[:255] for column in (m.x, m.y, m.angle, m.type, m.quality)) for m in template.sets)
-    return replace(template, sets=tuple(MinutiaSet(*columns) for columns in sets))
+    best = slice(255)
+    return replace(
+        template,
+        sets=tuple(
+            MinutiaSet(m.x[best], m.y[best], m.angle[best], m.type[best], m.quality[best]) for m in template.sets
+        ),
+    )
 
 
 def _facts(one: Examination | SlapFinger) -> dict[str, Any]:
