@@ -150,14 +150,15 @@ void find_orientation(const Plane& image, Maps& maps) {
     const std::int16_t *a = soft.row(y - 1), *b = soft.row(y), *c = soft.row(y + 1);
     const std::size_t base = std::size_t(y / kCell) * columns;
     for (int left = 0; left < width; left += kCell) {
-      float sxx = 0, sxy = 0, syy = 0;
+      std::int32_t sxx = 0, sxy = 0, syy = 0;  // at most 8 * 8000^2
       const int right = std::min(left + kCell, width - 1);
       for (int x = std::max(left, 1); x < right; ++x) {
-        const float gx = float(a[x + 1] + 2 * b[x + 1] + c[x + 1] - a[x - 1] - 2 * b[x - 1] - c[x - 1]);
-        const float gy = float(c[x - 1] + 2 * c[x] + c[x + 1] - a[x - 1] - 2 * a[x] - a[x + 1]);
+        const int gx = a[x + 1] + 2 * b[x + 1] + c[x + 1] - a[x - 1] - 2 * b[x - 1] - c[x - 1];
+        const int gy = c[x - 1] + 2 * c[x] + c[x + 1] - a[x - 1] - 2 * a[x] - a[x + 1];
         sxx += gx * gx, sxy += gx * gy, syy += gy * gy;
       }
-      xx[base + left / kCell] += sxx, xy[base + left / kCell] += sxy, yy[base + left / kCell] += syy;
+      const std::size_t i = base + left / kCell;
+      xx[i] += float(sxx), xy[i] += float(sxy), yy[i] += float(syy);
     }
   }
   const float sigma = kOrientationWindow / kCell;

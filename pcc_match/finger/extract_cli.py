@@ -13,6 +13,7 @@ from pcc_match.finger.extract import Examination
 from pcc_match.finger.extract_draw import drawn
 from pcc_match.finger.extract_records import Source, sources
 from pcc_match.finger.slap import SlapFinger
+from pcc_match.finger.template import FingerTemplate, MinutiaSet
 from pcc_match.output import complete_file, write_complete
 from pcc_match.progress import Progress
 
@@ -21,7 +22,9 @@ def add_extract(actions: Any) -> None:
     """Adds `extract` to the actions of `pcc-match finger`."""
     parser = actions.add_parser("extract", help=_extract.__doc__, description=_extract.__doc__)
     parser.add_argument("image", nargs="+", metavar="IMAGE", help="PNG, JPEG, WSQ, JPEG 2000, TIFF, or a transaction")
-    parser.add_argument("--out", metavar="DIR", help="write ISO/IEC 19794-2:2005 templates there, NAME.fmr")
+    parser.add_argument(
+        "--out", metavar="DIR", help="write ISO/IEC 19794-2:2005 templates there, NAME.fmr, with the best 255 minutiae"
+    )
     parser.add_argument("--png", metavar="PATH", help="draw the minutiae on the print; several: PATH-NAME.png")
     parser.add_argument("--sets", type=int, default=1, choices=[1, 2], help="minutiae sets of a print (%(default)s)")
     parser.add_argument("--ppi", type=float, help="resolution, whatever the files state (where they do not: 500)")
@@ -51,7 +54,7 @@ def _extract(options: argparse.Namespace) -> int:
                 line = {"file": str(path), "name": name, **_facts(one)}
                 if out is not None:
                     line["template"] = str(out / f"{name}.fmr")
-                    write_complete(out / f"{name}.fmr", one.template.write())
+                    write_complete(out / f"{name}.fmr", _best(one.template).write())
                 lines.append(line)
                 for problem in one.template.problems:
                     print(f"pcc-match: {path}: {name}: {problem}", file=sys.stderr)
@@ -87,6 +90,17 @@ def _all_sources(options: argparse.Namespace) -> Iterator[tuple[Path, Source | P
                 yield path, source
         except (PccError, OSError) as error:
             yield path, error
+
+
+def _best(template: FingerTemplate) -> FingerTemplate:
+    """What the format holds; minutiae stand best first."""
+    best = slice(255)
+    return replace(
+        template,
+        sets=tuple(
+            MinutiaSet(m.x[best], m.y[best], m.angle[best], m.type[best], m.quality[best]) for m in template.sets
+        ),
+    )
 
 
 def _facts(one: Examination | SlapFinger) -> dict[str, Any]:

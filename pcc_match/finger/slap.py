@@ -88,12 +88,11 @@ def examine_slap(
 
 
 def _clear(found: dict[str, NDArray[Any]]) -> NDArray[np.bool_]:
-    """The cells with ridges beyond doubt: joints, palms' edges, print and handwriting touch the fingers of cards."""
+    """The cells with ridges beyond doubt: next joints, palms, print and handwriting touch the fingers of cards."""
     mask, quality = found["mask"] != 0, found["quality"]
     if not mask.any():
         return mask
-    clear: NDArray[np.bool_] = mask & (quality > _CLEAR * np.quantile(quality[mask], 0.9))
-    return clear
+    return np.logical_and(mask, quality > _CLEAR * float(np.quantile(quality[mask], 0.9)))
 
 
 def _cut(
