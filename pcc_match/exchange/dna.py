@@ -411,7 +411,8 @@ def _loosely(element: xml.Element) -> dict[str, xml.Element]:
 
 def _wrong_entry(values: Mapping[str, Any], error: str) -> DnaEntry:
     """Whose entry it is and what is wrong; texts that could not be written again are left out."""
-    kept = {"reqtype": values["reqtype"], "type": values["type"]}
+    kept: dict[str, Any] = {"reqtype": values["reqtype"] if values["reqtype"] in ARTICLES else 0}
+    kept["type"] = values["type"] if values["type"] in KINDS else ""
     for name in ("profile_id", "profile_ident", "agency"):
         text = values.get(name) or ""
         kept[name] = text if text.isprintable() and text == text.strip() else ""

@@ -26,6 +26,8 @@ from pcc_match.treaties import Treaty
 from pcc_match.treaties import treaty as treaty_set
 
 if TYPE_CHECKING:
+    from pcc_match.exchange.print_desk import PrintSearch
+    from pcc_match.exchange.print_records import RecordStore
     from pcc_match.exchange.vehicle_register import VehicleRegister
 
 EXPEDITED: Final = 1  # PRY of a dactyloscopic transaction: "highest, process immediately"
@@ -136,6 +138,7 @@ class Responder:
     state      code of this state in the treaty's table
     partners   who may ask what; without it every state of the treaty may ask everything
     ledger     every answer, repetition and refusal is recorded in it before anything leaves
+    prints     what dactyloscopic requests search; store: the transactions behind it, whose images answers carry
     vehicles   the register behind queries about vehicles
     device, threads   as of Matcher
     """
@@ -148,6 +151,8 @@ class Responder:
         state: str,
         ledger: Ledger,
         partners: Partners | None = None,
+        prints: PrintSearch | None = None,
+        store: RecordStore | None = None,
         vehicles: VehicleRegister | None = None,
         device: str = "auto",
         threads: int | None = None,
@@ -165,6 +170,12 @@ class Responder:
             from pcc_match.exchange.dna_desk import DnaDesk
 
             self.desks["dna"] = DnaDesk(Matcher(*galleries, treaty=self.treaty, device=device, threads=threads))
+        if (prints is None) != (store is None):
+            raise ExchangeError("answers about prints need both: what is searched, and the store of transactions")
+        if prints is not None and store is not None:
+            from pcc_match.exchange.print_desk import PrintDesk
+
+            self.desks["dactyloscopic"] = PrintDesk(prints, store, self.treaty, code)
         if vehicles is not None:
             from pcc_match.exchange.vehicle_desk import VehicleDesk
 
