@@ -32,10 +32,8 @@ def main() -> None:
     data.mkdir(parents=True)
     references, probes = make_prints(data, options.fingers)
     profiles, truth = make_profiles(data, options.profiles)
-    pcc_match(
-        ["evaluate", str(references), str(profiles), "--probes", str(probes), "--truth", str(truth), "--treaty", "pcc-see",
-         "--out", str(options.out)]
-    )  # fmt: skip
+    words = ["evaluate", references, profiles, "--probes", probes, "--truth", truth, "--treaty", "pcc-see"]
+    raise SystemExit(pcc_match([*map(str, words), "--out", str(options.out)]))
 
 
 def make_prints(data: Path, fingers: int) -> tuple[Path, Path]:

@@ -91,8 +91,8 @@ std::int32_t apply(const Kernel& k, const std::int16_t* at, int stride) {
 
 }  // namespace
 
-Plane enhance(const Plane& image, const Maps& maps, const Settings& s) {
-  const Bank& kernels = bank(s.along, s.across);
+Plane enhance(const Plane& image, const Maps& maps, const Filter& filter) {
+  const Bank& kernels = bank(filter.along, filter.across);
   Plane out(image.width, image.height);
   float bounds[kWavelengths];  // the upper end of each wavelength's share
   float l = kShortest;

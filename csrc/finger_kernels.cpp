@@ -41,6 +41,14 @@ struct Lanes {
 constexpr Lanes kLanes{};
 constexpr const uint16_t* kLane = kLanes.lane;
 
+struct Similarities {
+  uint8_t of[512];
+  Similarities() {
+    for (uint32_t cosine = 0; cosine < 512; ++cosine) of[cosine] = static_cast<uint8_t>(pcc_similarity(cosine));
+  }
+};
+const Similarities kSimilarity;
+
 }  // namespace
 
 // What both levels do with 16 bytes: SSE4.1.

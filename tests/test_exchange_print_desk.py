@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from itl_cases import RS, US, binary, fmd, header, tagged
 from itl_mutants import mutants
-from print_cases import GOLDEN, NOW, PRINT, golden, latent, minutiae, tenprint
+from transaction_cases import GOLDEN, NOW, PRINT, golden, latent, minutiae, tenprint
 
 import pcc_match as pm
 from pcc_match import itl

@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from finger_cases import cutting, finger, impression
+from made_up_fingers import cutting, finger, impression
 from kernels_on_host.host_device import HostDevice
 from kernels_on_host.tape import TapingDevice, replay_sanitized
 

@@ -50,19 +50,22 @@ def add_command(commands: Any) -> None:
 
 def evaluate(options: argparse.Namespace) -> int:
     """Error rates of prints, matches of DNA profiles held against the truth: one report."""
+    from pcc_match.evaluation.against import read_report
     from pcc_match.evaluation.report import write_report
 
-    sections: dict[str, Any] = {}
-    devices = []
     truths = {_truth_kind(path): path for path in options.truth}
+    galleries: dict[str, str] = {}
     for place in options.gallery:
         kind = kind_of(Path(place))
-        if kind in sections:
+        if kind in galleries:
             raise GalleryError(f"{place}: a second gallery of the kind {kind!r}: evaluate one at a time")
         if kind not in _SECTIONS:
             raise GalleryError(f"{place}: holds records of kind {kind!r}, which this version does not know")
-        sections[kind] = _SECTIONS[kind](place, truths.get(kind), options)
-        devices.append(sections[kind]["speed"]["device"])
+        galleries[kind] = place
+    if options.against:
+        read_report(options.against)  # refused before the work, not after it
+    sections = {kind: _SECTIONS[kind](place, truths.get(kind), options) for kind, place in galleries.items()}
+    devices = [section["speed"]["device"] for section in sections.values()]
     if options.realism:
         sections["synthetic_against_real"] = json.loads(Path(options.realism).read_text(encoding="utf-8"))
     facts = write_report(

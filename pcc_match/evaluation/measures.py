@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from pcc_match.errors import PccError
 from pcc_match.evaluation.histograms import I64
 from pcc_match.evaluation.rates import (
     F64,
@@ -37,10 +38,10 @@ _CMC_RANKS = 50
 def measure(trials: Trials, subjects: Sequence[str], replicates: int = 1000) -> dict[str, Any]:
     """Rates with intervals, curves and histograms. `subjects`: the name of each subject number of the trials.
 
-    ValueError where there is no mated or no non-mated comparison: no error rate has a meaning then.
+    PccError where there is no mated or no non-mated comparison: no error rate has a meaning then.
     """
     if not len(trials.mated) or not len(trials.nonmated):
-        raise ValueError(
+        raise PccError(
             f"{len(trials.mated)} mated and {len(trials.nonmated)} non-mated comparisons: error rates need some of "
             "both; check that the subjects of probes and references are named alike"
         )

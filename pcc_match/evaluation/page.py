@@ -237,17 +237,20 @@ def _mistakes(mistakes: Mapping[str, Any] | None) -> str:
         drawn = [entry for entry in entries if entry.get("svg")]
         body += f"<h4>{title}</h4>"
         if drawn:
-            body += '<div class="mistakes">' + "".join(
-                f'<figure><div class="drawing">{entry["svg"]}</div><figcaption><strong>score '
-                f'{entry["score"]:,}</strong>: '
-                f"{escape(entry['probe'])} and {escape(entry['reference'])}</figcaption></figure>"
-                for entry in drawn
-            ) + "</div>"  # fmt: skip
+            body += '<div class="mistakes">' + "".join(map(_drawing, drawn)) + "</div>"
         rest = [entry for entry in entries if not entry.get("svg")]
         if rest:
             rows = [(f"{entry['score']:,}", escape(entry["probe"]), escape(entry["reference"])) for entry in rest]
             body += _table("", ("score", "probe", "reference"), rows, words=True)
     return body
+
+
+def _drawing(mistake: Mapping[str, Any]) -> str:
+    pair = f"{escape(mistake['probe'])} and {escape(mistake['reference'])}"
+    return (
+        f'<figure><div class="drawing" role="img" aria-label="Minutiae of {pair}, the paired ones joined by lines">'
+        f"{mistake['svg']}</div><figcaption><strong>score {mistake['score']:,}</strong>: {pair}</figcaption></figure>"
+    )
 
 
 # ---- DNA ------------------------------------------------------------------------------------------------------------
@@ -357,8 +360,8 @@ def _against(facts: Mapping[str, Any]) -> str:
             continue
         found, row = facts[kind], facts[kind]["headline"]
         if row:
-            body += '<div class="verdict '
-            f'{row["outcome"].replace(" ", "-")}"><p>{_verdict(kind, row, found["paired"])}</p></div>'
+            verdict = _verdict(kind, row, found["paired"])
+            body += f'<div class="verdict {row["outcome"].replace(" ", "-")}"><p>{verdict}</p></div>'
         rows = [
             (_named(each["key"]), _pct(each["this"]), _pct(each["other"]),
              f'{_points(each["difference"])} <span class="range">({_points(each["low"])} to '

@@ -144,7 +144,7 @@ class FingerGallery(Gallery[PrintColumns]):
 
 
 def subjects_over(galleries: Sequence[FingerGallery]) -> list[NDArray[np.uint32]]:
-    """For each gallery, uint32[rows]: numbers of the subjects over all galleries, in the bytewise order of texts."""
+    """For each gallery, uint32[rows]: numbers of the subjects over all galleries, in bytewise order."""
     parts = [part for gallery in galleries for part in gallery._store.parts]
     texts = Strings.concat([Strings(*part.segment.texts("subjects")) for part in parts])
     order, first = _cpu.sort_ids(texts.heap, texts.offsets)
