@@ -5,9 +5,9 @@ import sys
 
 import numpy as np
 import pytest
-from made_up_fingers import cutting, finger, impression
 from kernels_on_host.host_device import HostDevice
 from kernels_on_host.tape import TapingDevice, replay_sanitized
+from made_up_fingers import cutting, finger, impression
 
 import pcc_match as pm
 from pcc_match.backends.device import CupyDevice

@@ -88,7 +88,7 @@ def examine_slap(
 
 
 def _clear(found: dict[str, NDArray[Any]]) -> NDArray[np.bool_]:
-    """The cells with ridges beyond doubt: next joints, palms' edges, print and handwriting touch the fingers of cards."""
+    """The cells with ridges beyond doubt: joints, palms' edges, print and handwriting touch the fingers of cards."""
     mask, quality = found["mask"] != 0, found["quality"]
     if not mask.any():
         return mask
