@@ -97,8 +97,8 @@ class Desk(Protocol):
     def answer(self, inquiry: Inquiry, now: datetime) -> Outcome:
         """Searches, and builds the answer."""
 
-    def refuse(self, inquiry: Inquiry, reason: str, now: datetime) -> bytes:
-        """The answer that says why an attributed request is not served: no authorisation, quota used up."""
+    def refuse(self, inquiry: Inquiry, refusal: RefusalError, now: datetime) -> bytes:
+        """The answer that says why an attributed request is not served, of cause "authorisation" or "quota"."""
 
 
 def category_of(data: bytes) -> str:
@@ -221,7 +221,7 @@ class Responder:
         if inquiry.search_type not in partner.may:
             reason = f"{partner.code} is not authorised for searches of type {inquiry.search_type}"
             self.ledger.append(replace(record, event="refused", refusal=reason, searches=0))
-            return desk.refuse(inquiry, reason, self._now(inquiry))
+            return desk.refuse(inquiry, RefusalError("authorisation", reason), self._now(inquiry))
         try:
             stored = self.ledger.repeat(record, inquiry.data, quota=quota)
             if stored is not None:
@@ -241,7 +241,7 @@ class Responder:
         except RefusalError as error:
             if error.cause != "quota":
                 raise
-            return desk.refuse(inquiry, str(error), self._now(inquiry))
+            return desk.refuse(inquiry, error, self._now(inquiry))
 
     def _answered(self, desk: Desk, inquiry: Inquiry, record: AuditRecord) -> Outcome:
         try:
