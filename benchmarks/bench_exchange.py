@@ -2,8 +2,8 @@
 
     python benchmarks/bench_exchange.py [--count 1000000] [--messages 10] [--singles 200]
 
-Each message asks by Article 4 for 500 stains, each single request by Article 3 for one. The ledger is on the disk of the
-temporary folder, each answer durable before it is given. Synthetic profiles from a seed.
+Each message asks by Article 4 for 500 stains, each single request by Article 3 for one. The ledger is on the disk of
+the temporary folder, each answer durable before it is given. Synthetic profiles from a seed.
 """
 
 import argparse

@@ -3,8 +3,8 @@
     python benchmarks/demo_exchange.py [--count 100000]
 
 AT asks HU under PCC SEE: its stains by Article 3 (in the individual case) and Article 4 (all at once), and a licence
-number. HU answers; an expert of AT compares each match with the partner's values and decides; core personal data follow a
-confirmed hit. Both ledgers are verified. All data are synthetic.
+number. HU answers; an expert of AT compares each match with the partner's values and decides; core personal data follow
+a confirmed hit. Both ledgers are verified. All data are synthetic.
 """
 
 import argparse
@@ -159,8 +159,9 @@ def account(path: Path, state: str) -> None:
     for row in year.rows:
         matches = ", ".join(f"{number:,} {type}" for type, number in row.matches.items() if number)
         print(
-            f"      {row.direction} {row.partner} {row.category}: {row.requests:,} requests, {row.searches:,} searches, "
-            f"{row.repeated:,} repeated, {row.refused:,} refused; matches: {matches or 'none'}; "
+            f"      {row.direction} {row.partner} {row.category}: {row.requests:,} requests, "
+            f"{row.searches:,} searches, {row.repeated:,} repeated, {row.refused:,} refused; "
+            f"matches: {matches or 'none'}; "
             f"{row.confirmed_with_core_data + row.confirmed_without_core_data:,} confirmed, {row.rejected:,} rejected"
         )
 
