@@ -228,9 +228,9 @@ def _mistakes(mistakes: Mapping[str, Any] | None) -> str:
     if not mistakes:
         return ""
     body = (
-        "<h3>The worst mistakes</h3><p>Different fingers that look most alike to the comparator, and prints of "
-        "one finger that it finds least alike. Reading them tells more than any rate: a wrong name in the truth, "
-        "a print too poor, a finger that was pressed elsewhere.</p>"
+        "<h3>The worst mistakes</h3><p>Different fingers that look most alike to the comparator, and prints of one "
+        "finger that it finds least alike; one example of each pair of fingers. Reading them tells more than any rate: "
+        "a wrong name in the truth, a print too poor, a finger that was pressed elsewhere.</p>"
     )
     for title, entries in (("Non-mates with the highest scores", mistakes["non_mates"]),
                            ("Mates with the lowest scores", mistakes["mates"])):  # fmt: skip
