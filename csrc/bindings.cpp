@@ -792,7 +792,7 @@ pcc::FingerTables finger_tables(uint64_t master_key, uint64_t impression_key, co
   tables.master_key = master_key;
   tables.impression_key = impression_key;
   if (tables.model.steepness < 256) throw std::invalid_argument("steepness is 256 or more");
-  pcc::steepen(tables);
+  pcc::complete(tables);
   return tables;
 }
 

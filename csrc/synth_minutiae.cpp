@@ -63,7 +63,7 @@ struct Minutia {
 
 struct Flow {
   u8 pattern;
-  s32 arching, pad_width, pad_height;
+  s32 arching, pad_width, pad_height, flattening;
   int points;
   std::array<s32, kSingularPoints> sign, x, y;
 };
@@ -78,17 +78,27 @@ struct Master {
 s32 sine(const FingerTables& t, u32 angle) { return t.sine[(angle & (kTurn - 1)) >> 6]; }
 s32 cosine(const FingerTables& t, u32 angle) { return sine(t, angle + kTurn / 4); }
 
-// Of the vector (x, y), y upward. Without branches: they would be taken at random.
+// v, or -v where all bits of `where` are set (else none is).
+u32 negated(u32 v, u32 where) { return (v ^ where) - where; }
+
+// Of the vector (x, y), y upward, to 1/8 degree.
 u32 direction(const FingerTables& t, s32 x, s32 y) {
-  const auto negated = [](u32 v, u32 where) { return (v ^ where) - where; };  // `where` is 0 or has all bits set
   const u32 left = u32(x >> 31), down = u32(y >> 31);
   const u32 across = negated(u32(x), left), up = negated(u32(y), down);
-  const u32 longer = std::max(across, up), shorter = std::min(across, up);
   const u32 steep = 0 - u32(up > across);
-  u32 angle = t.arctangent[(shorter << 8) / std::max(longer, 1u)];
+  u32 angle = t.arctangent[(std::min(across, up) << 8) / std::max({across, up, 1u})];
   angle = (steep & kTurn / 4) + negated(angle, steep);
   angle = (left & kTurn / 2) + negated(angle, left);
   return negated(angle, down) & (kTurn - 1);
+}
+
+// The same to half a degree, without branches and division: most of the time of a finger goes here.
+inline u32 coarse_direction(const FingerTables& t, s32 x, s32 y) {
+  const u32 left = u32(x >> 31), down = u32(y >> 31);
+  const u32 across = negated(u32(x), left), up = negated(u32(y), down);
+  const int shift = 26 - __builtin_clz(across | up | 32);  // leaves six bits
+  const u32 angle = (left & kTurn / 2) + negated(t.quadrant[(up >> shift) * 64 + (across >> shift)], left);
+  return negated(angle, down);
 }
 
 // Direction of the ridges, 0 to kTurn / 2: half the sum of the angles seen from cores less those seen from deltas
@@ -103,7 +113,7 @@ u32 ridge(const FingerTables& t, const Flow& f, s32 x, s32 y) {
   }
   u32 sum = 0;
   for (int i = 0; i < f.points; ++i)
-    sum += u32(f.sign[i]) * direction(t, (x - f.x[i]) * 16, (f.y[i] - y) * (16 * 1024 / t.model.steepness));
+    sum += u32(f.sign[i]) * coarse_direction(t, (x - f.x[i]) * 16, (f.y[i] - y) * f.flattening);
   return t.steepened[(sum & (kTurn - 1)) >> 6];
 }
 
@@ -130,6 +140,7 @@ Flow make_flow(const FingerTables& t, Words& words, u32 finger) {
   f.pad_width = std::max(varied(words, m.pad_width, m.pad_spread), m.pad_width / 2);
   f.pad_height = std::max(varied(words, m.pad_height, m.pad_spread), m.pad_height / 2);
   f.arching = varied(words, p.arching, 256);
+  f.flattening = 16 * 1024 / m.steepness;
   for (const SingularPoint& point : p.points) {
     if (point.sign == 0) continue;
     f.sign[f.points] = point.sign;
@@ -198,17 +209,16 @@ void make_master(const FingerTables& t, u32 finger, Master& out) {
       }
       if ((pad.edge(x, y) > 65536) | squares.taken(x, y)) continue;
       squares.take(x, y, chance(v >> 16, m.spacing));
-      Minutia& made = out.minutiae[count++];
-      made.x = x;
-      made.y = y;
-      made.type = 2 - chance(v >> 26, m.endings);
-      made.strength = u8(v >> 36);
-      // Of the two directions along the ridge, that which points down the finger is the more frequent.
-      const u32 angle = ridge(t, f, x, y);
-      const bool down = s32(v >> 44 & 16383) >= 8192 - sine(t, angle) * m.downward / 2048;
-      made.angle = u16(angle + (down ? kTurn / 2 : 0) + u32(words.normal(m.direction_spread)));
+      out.minutiae[size_t(count++)] = {x, y, 0, u8(2 - chance(v >> 26, m.endings)), u8(v >> 36)};
       break;
     }
+  }
+  for (int i = 0; i < count; ++i) {
+    Minutia& p = out.minutiae[size_t(i)];
+    const u32 angle = ridge(t, f, p.x, p.y);
+    // Of the two directions along the ridge, that which points down the finger is the more frequent.
+    const bool down = below(words.next(), 16384) >= 8192 - sine(t, angle) * m.downward / 2048;
+    p.angle = u16(angle + (down ? kTurn / 2 : 0) + u32(words.normal(m.direction_spread)));
   }
   out.count = count;
 }
@@ -326,11 +336,26 @@ class Impression {
     origin_[count_++] = s16(origin);
   }
 
+  // Keys y, x, number in ascending order: into rows of a 128th of the height first, then by insertion.
+  void sort(u64* order) const {
+    std::array<u8, 129> first{};
+    std::array<u8, kMost> row;
+    const u32 scale = (u32{128} << 16) / u32(c_.height);
+    for (size_t i = 0; i < size_t(count_); ++i) ++first[1 + (row[i] = u8(u32(y_[i]) * scale >> 16))];
+    for (size_t k = 1; k < first.size(); ++k) first[k] = u8(first[k] + first[k - 1]);
+    for (size_t i = 0; i < size_t(count_); ++i) order[first[row[i]]++] = u64(y_[i]) << 32 | u64(x_[i]) << 8 | u64(i);
+    for (int i = 1; i < count_; ++i) {
+      const u64 key = order[i];
+      int k = i;
+      for (; k > 0 && order[k - 1] > key; --k) order[k] = order[k - 1];
+      order[k] = key;
+    }
+  }
+
   // From top to bottom, as extractors tend to list them; no two at one place.
   void write(Prints& out) const {
-    std::array<u64, kMost> order;
-    for (int i = 0; i < count_; ++i) order[i] = u64(y_[i]) << 32 | u64(x_[i]) << 8 | u64(i);
-    std::sort(order.begin(), order.begin() + count_);
+    std::array<u64, kMost + 1> order;
+    sort(order.data());
     const auto same = [](u64 a, u64 b) { return a >> 8 == b >> 8; };
     const int kept = int(std::unique(order.begin(), order.begin() + count_, same) - order.begin());
     const auto put = [&](auto& column, const auto& values) {
@@ -369,7 +394,9 @@ class Impression {
 
 }  // namespace
 
-void steepen(FingerTables& t) {
+void complete(FingerTables& t) {
+  for (s32 up = 0; up < 64; ++up)
+    for (s32 across = 0; across < 64; ++across) t.quadrant.push_back(u16(direction(t, 2 * across + 1, 2 * up + 1)));
   for (u32 k = 0; k < 1024; ++k) {
     const u32 angle = k * (kTurn / 2048);
     t.steepened.push_back(u16(direction(t, cosine(t, angle), sine(t, angle) * t.model.steepness / 1024)));

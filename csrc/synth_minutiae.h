@@ -43,7 +43,8 @@ struct FingerTables {
   std::vector<Capture> captures;
   std::vector<std::int16_t> sine;            // 1024 a turn, times 16384
   std::vector<std::uint16_t> arctangent;     // of k / 256, k = 0 ... 256
-  std::vector<std::uint16_t> steepened;      // what a ridge at k / 2048 turn becomes; made by steepen()
+  std::vector<std::uint16_t> steepened;      // what a ridge at k / 2048 turn becomes
+  std::vector<std::uint16_t> quadrant;       // direction of (k % 64, k / 64), made by complete(), as is the next
   std::uint64_t master_key, impression_key;  // datasets/draws.py: Stream.key
 };
 
@@ -58,7 +59,7 @@ struct Prints {
   std::vector<std::int16_t> rotation, origin_x, origin_y;
 };
 
-void steepen(FingerTables& tables);
+void complete(FingerTables& tables);
 // The flow of a finger's ridges: directions (0 to half a turn) at points `step` pixels apart, rows * columns of them
 // about the middle of the finger; its cores and deltas as sign, x, y in pixels.
 struct FlowMap {

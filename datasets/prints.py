@@ -1,7 +1,7 @@
 """Synthetic prints as images with their true minutiae: see CARD-prints.md for what they model.
 
 finger = master(seed=7)                       # the ridges of a finger, and its minutiae
-print_ = impression(finger, 0)                # uint8 image at 500 ppi, and what of the finger it shows
+taken = impression(finger, 0)                 # uint8 image at 500 ppi, and what of the finger it shows
 found = latent(finger, 0)                     # a part of it, faint, on a background
 
 Ridges grow from noise by filters along the finger's flow (the idea of SFinGe: Cappelli, Maio, Maltoni, "Synthetic
@@ -21,19 +21,19 @@ from numpy.typing import NDArray
 
 from pcc_match.datasets.minutiae import flow
 from pcc_match.datasets.patterns import PATTERNS
+from pcc_match.errors import PccError
 from pcc_match.finger.template import FingerTemplate
 
 VERSION = 1  # of the model
 SOURCE = "synthetic print"
 WIDTH, HEIGHT = 432, 560  # of a master, pixels at 500 ppi
-OTHER, RIDGE_ENDING, BIFURCATION = 0, 1, 2
+RIDGE_ENDING, BIFURCATION = 1, 2
 
 Plane = NDArray[np.float32]
 
 _ORIENTATIONS = 24  # of filters, over half a turn
 _TRACED = 9  # pixels along a ridge that tell its direction
 _APART = 7.0  # pixels; minutiae nearer to each other are flaws of the growth, not minutiae
-_SINGULAR = 12.0  # pixels about a core or delta where growth is ambiguous
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,12 +99,12 @@ class Print:
 
 def master(seed: int, finger: int = 0) -> Master:
     """Finger number `finger` of a seed; about half a second. Ten fingers after each other are a person's."""
-    cv2 = _cv2()
+    cv2 = opencv()
     random = np.random.default_rng([seed, finger, 1])
     drawn = flow(seed, finger, step=4, rows=HEIGHT // 4, columns=WIDTH // 4)
     twice = drawn.directions.astype(np.float32) * np.float32(4 * np.pi / 65536)  # y up
-    waves = [_smooth(random, HEIGHT // 4, WIDTH // 4, 14) * np.float32(0.16) for _ in range(1)]
-    cosine, sine = np.cos(twice + waves[0]), np.sin(twice + waves[0])
+    twice += np.float32(0.16) * _smooth(random, HEIGHT // 4, WIDTH // 4, 14)  # no finger is as regular as the model
+    cosine, sine = np.cos(twice), np.sin(twice)
     cosine, sine = (cv2.GaussianBlur(part, (0, 0), 1.2) for part in (cosine, sine))
     ridges = _grow(random, cosine, sine, period=float(random.uniform(8.2, 9.8)))
     middle = np.array([WIDTH / 2, HEIGHT / 2])
@@ -112,26 +112,24 @@ def master(seed: int, finger: int = 0) -> Master:
     cores = middle + points[points[:, 0] > 0, 1:]
     deltas = middle + points[points[:, 0] < 0, 1:]
     x, y, angle, type = _minutiae(ridges, drawn.pad)
-    return Master(
-        seed, finger, PATTERNS[drawn.pattern], drawn.pad, cores, deltas, ridges, x, y, angle, type
-    )
+    return Master(seed, finger, PATTERNS[drawn.pattern], drawn.pad, cores, deltas, ridges, x, y, angle, type)
 
 
 def condition(finger: Master, number: int) -> Condition:
     """What impression `number` of the finger is taken under, by its own draw."""
     random = np.random.default_rng([finger.seed, finger.finger, number, 2])
-    worse = random.beta(1.3, 3.0)
-    dry = random.random() < 0.5
+    worse = random.beta(1.6, 1.8)
+    dry = random.random() < 0.6
     return Condition(
-        rotation=float(np.clip(random.normal(0, 9), -30, 30)),
-        shift=(float(random.normal(0, 16)), float(random.normal(0, 26))),
-        contact=(float(random.uniform(0.8, 1.05)), float(random.uniform(0.7, 1.0))),
-        bend=float(random.uniform(2, 9)),
-        pressure=float(np.clip(random.normal(0, 0.35), -0.8, 0.8)),
-        dryness=float(worse) if dry else float(0.3 * worse),
+        rotation=float(np.clip(random.normal(0, 11), -35, 35)),
+        shift=(float(random.normal(0, 24)), float(random.normal(0, 36))),
+        contact=(float(random.uniform(0.68, 1.0)), float(random.uniform(0.5, 0.95))),
+        bend=float(random.uniform(7, 22)),
+        pressure=float(np.clip(random.normal(0, 0.4), -0.8, 0.8)),
+        dryness=float(worse) if dry else float(0.4 * worse),
         wetness=0.0 if dry else float(worse),
-        noise=float(random.uniform(2, 9)),
-        scars=int(random.choice(4, p=(0.55, 0.25, 0.13, 0.07))),
+        noise=float(random.uniform(2, 12)),
+        scars=int(random.choice(4, p=(0.5, 0.25, 0.15, 0.1))),
     )
 
 
@@ -167,8 +165,8 @@ def latent(finger: Master, number: int, under: Condition | None = None) -> Print
 
 
 def _grow(random: np.random.Generator, cosine: Plane, sine: Plane, period: float) -> Plane:
-    """Ridges of the flow whose double angle (y up) is given on a grid of 4 pixels: first at half the size, then whole."""
-    cv2 = _cv2()
+    """Ridges of the flow whose double angle (y up) stands on a grid of 4 pixels: first at half the size, then whole."""
+    cv2 = opencv()
     image = random.standard_normal((HEIGHT // 2, WIDTH // 2), dtype=np.float32)
     for scale, rounds in ((2, 7), (1, 2)):
         size = (WIDTH // scale, HEIGHT // scale)
@@ -206,7 +204,7 @@ def _filters(period: float) -> list[Plane]:
 
 def _smooth(random: np.random.Generator, rows: int, columns: int, scale: float) -> Plane:
     """Noise of mean 0 and deviation 1 that changes over about `scale` pixels."""
-    cv2 = _cv2()
+    cv2 = opencv()
     coarse = random.standard_normal((int(rows / scale) + 4, int(columns / scale) + 4), dtype=np.float32)
     fine = cv2.resize(coarse, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
     return np.ascontiguousarray(fine[int(scale) : int(scale) + rows, int(scale) : int(scale) + columns])
@@ -223,7 +221,9 @@ def _minutiae(ridges: Plane, pad: tuple[int, int]) -> tuple[Any, ...]:
     crossings = np.abs(np.diff(ring, axis=1, append=ring[:, :1])).sum(axis=1) // 2
     found = [
         (column, row, angle, RIDGE_ENDING if n == 1 else BIFURCATION)
-        for column, row, n in zip(columns[inside].tolist(), rows[inside].tolist(), crossings[inside].tolist(), strict=True)
+        for column, row, n in zip(
+            columns[inside].tolist(), rows[inside].tolist(), crossings[inside].tolist(), strict=True
+        )
         if n in (1, 3) and (angle := _direction(thin, row, column)) is not None
     ]
     table = np.array(found, np.float64).reshape(-1, 4)
@@ -268,7 +268,7 @@ _STEPS = ((-1, 0), (0, 1), (1, 0), (0, -1), (-1, -1), (-1, 1), (1, 1), (1, -1))
 
 def _thinned(image: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Middle lines (Zhang and Suen, CACM 27 (1984) 236); the outermost pixels are cleared."""
-    cv2 = _cv2()
+    cv2 = opencv()
     image = image.astype(np.uint8)
     image[[0, 1, -2, -1]] = 0
     image[:, [0, 1, -2, -1]] = 0
@@ -337,13 +337,13 @@ class _Taken:
 
     def dark(self) -> Plane:
         """float32 (height, width): 0 the surface, 1 the darkest ridge."""
-        cv2, under, random = _cv2(), self._under, self._random
+        cv2, under, random = opencv(), self._under, self._random
         size = under.height, under.width
         x, y = self._from()
         ridges = cv2.remap(self._finger.ridges, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=-1)
         across = (x - np.float32(self._middle[0])) / np.float32(self._finger.pad[0] * under.contact[0])
         down = (y - np.float32(self._middle[1])) / np.float32(self._finger.pad[1] * under.contact[1])
-        edge = np.sqrt(across * across + down * down) + np.float32(0.05) * _smooth(random, *size, 28)
+        edge = np.sqrt(across * across + down * down) + np.float32(0.025) * _smooth(random, *size, 45)
         contact = np.clip((1 - edge) * 9, 0, 1)
         patches = _smooth(random, *size, 44)
         grain = cv2.GaussianBlur(random.standard_normal(size, dtype=np.float32), (0, 0), 1.1) * np.float32(3.9)
@@ -359,7 +359,7 @@ class _Taken:
 
     def _scar(self, dark: Plane, clear: Plane) -> tuple[Plane, Plane]:
         """A light line across the print, a little crooked."""
-        cv2, random = _cv2(), self._random
+        cv2, random = opencv(), self._random
         middle = np.array([self._under.width, self._under.height]) * random.uniform(0.3, 0.7, 2)
         angle, length = random.uniform(-0.6, 0.6) + np.radians(self._under.rotation), random.uniform(30, 110)
         steps = np.linspace(-1, 1, 9)
@@ -407,7 +407,7 @@ class _Taken:
 
 def _surface(random: np.random.Generator, height: int, width: int) -> Plane:
     """What a latent lies on: a shade, and lines or letters."""
-    cv2 = _cv2()
+    cv2 = opencv()
     across = np.linspace(-1, 1, width, dtype=np.float32)[None] * np.float32(random.normal(0, 22))
     down = np.linspace(-1, 1, height, dtype=np.float32)[:, None] * np.float32(random.normal(0, 22))
     base = np.float32(random.uniform(150, 215)) + across + down + 7 * _smooth(random, height, width, 60)
@@ -430,9 +430,11 @@ def _surface(random: np.random.Generator, height: int, width: int) -> Plane:
     return base * (1 - ink.astype(np.float32) * np.float32(random.uniform(0.2, 0.6) / 255))
 
 
-def _cv2() -> ModuleType:
+def opencv() -> ModuleType:
+    """The module cv2; PccError where it is not installed."""
     try:
         import cv2
-    except ImportError:
-        raise ImportError("synthetic prints need OpenCV: pip install 'pcc_match[vision]'") from None
-    return cv2
+    except ImportError as error:
+        raise PccError("synthetic prints need OpenCV: pip install 'pcc_match[vision]'") from error
+    module: ModuleType = cv2
+    return module

@@ -88,6 +88,7 @@ class DnaMatrix:
     def count(self, block: int, at_least: int) -> tuple[NDArray[np.int64], NDArray[np.uint32]]: ...
 
 def used_texts(numbers: NDArray[np.uint16], texts: int) -> NDArray[np.bool_]: ...
+
 _Prints = tuple[
     NDArray[np.uint64],
     NDArray[np.int16],

@@ -9,7 +9,7 @@ import json
 import platform
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -320,6 +320,27 @@ def synth_dna(options: argparse.Namespace) -> int:
     return DONE
 
 
+def synth_finger(options: argparse.Namespace) -> int:
+    """Galleries of synthetic fingers as minutiae, with their ground truth."""
+    from pcc_match.datasets.finger_files import write_fingers
+
+    return _synth_prints(options, write_fingers)
+
+
+def synth_prints(options: argparse.Namespace) -> int:
+    """Synthetic prints as images, with their true minutiae."""
+    from pcc_match.datasets.finger_files import write_prints
+
+    return _synth_prints(options, write_prints)
+
+
+def _synth_prints(options: argparse.Namespace, write: Callable[..., list[Path]]) -> int:
+    with Progress("synth", options.count * options.impressions, "prints") as progress:
+        files = write(options.out, options.count, options.seed, impressions=options.impressions, progress=progress)
+    _report(options, {"files": [str(file) for file in files]})
+    return DONE
+
+
 # ---- output
 
 
@@ -438,10 +459,15 @@ def _parser(*, exchanging: bool) -> argparse.ArgumentParser:
 
     synth = commands.add_parser("synth", help="make synthetic data sets")
     sets = synth.add_subparsers(required=True, metavar="SET")
-    dna = command(sets, "dna", synth_dna, json_option)
-    dna.add_argument("--count", type=_positive, required=True, metavar="N")
-    dna.add_argument("--seed", type=int, required=True, metavar="S")
-    dna.add_argument("--out", required=True, metavar="DIR")
+    for name, run in (("dna", synth_dna), ("finger", synth_finger), ("prints", synth_prints)):
+        made = command(sets, name, run, json_option)
+        made.add_argument("--count", type=_positive, required=True, metavar="N", help="profiles, or fingers")
+        made.add_argument("--seed", type=int, required=True, metavar="S")
+        made.add_argument("--out", required=True, metavar="DIR")
+        if name != "dna":
+            made.add_argument(
+                "--impressions", type=_positive, default=2, metavar="K", help="of each finger (%(default)s)"
+            )
     return parser
 
 

@@ -10,7 +10,7 @@ from pcc_match.datasets import minutiae
 from pcc_match.datasets.minutiae import CAPTURES, FingerModel, Impressions, impressions, masters, templates
 from pcc_match.datasets.patterns import PATTERNS, patterns
 
-GOLDEN = "53406e4bcdba62729d4f609c414c174e37a86cae59b5086edf0cf9e35892296f"
+GOLDEN = "45cbb26046c90184bf8472f13ad227b7352e444487c21e9e4d1479dd98e7c437"
 COLUMNS = [field.name for field in fields(Impressions)]
 
 
