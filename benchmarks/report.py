@@ -17,6 +17,7 @@ from pcc_match.datasets import minutiae
 from pcc_match.finger.prints import FingerRecord
 
 SEED = 2018
+REALISM = Path(__file__).with_name("results") / "realism.json"  # of synthetic_against_real.py
 SEARCHED = 3  # impressions of each finger that are searched
 STRANGERS = 5  # one in so many fingers is not in the gallery
 
@@ -33,6 +34,8 @@ def main() -> None:
     references, probes = make_prints(data, options.fingers)
     profiles, truth = make_profiles(data, options.profiles)
     words = ["evaluate", references, profiles, "--probes", probes, "--truth", truth, "--treaty", "pcc-see"]
+    if REALISM.is_file():
+        words += ["--realism", REALISM]
     raise SystemExit(pcc_match([*map(str, words), "--out", str(options.out)]))
 
 

@@ -75,7 +75,18 @@ def reports(data):
     ]
     words += ["--truth", str(data / "profiles" / "truth.csv"), "--device", "cpu"]
     assert main([*words, "--out", str(data / "first")]) == 0
-    assert main([*words, "--out", str(data / "second"), "--against", str(data / "first" / "report.json")]) == 0
+    entry = {
+        "title": "Minutiae per print",
+        "label": "minutiae",
+        "distance": 0.1,
+        "earth_movers": 2.5,
+        "medians": [50, 48],
+    }
+    entry |= {"synthetic": [[0, 40, 80], [0.4, 0.6]], "real": [[0, 40, 80], [0.5, 0.5]]}
+    realism = {"about": "Synthetic fingers beside real ones.", "quantities": [entry, entry | {"title": "Scores"}]}
+    (data / "realism.json").write_text(json.dumps(realism))
+    words += ["--realism", str(data / "realism.json"), "--against", str(data / "first" / "report.json")]
+    assert main([*words, "--out", str(data / "second")]) == 0
     return data / "first", data / "second"
 
 
@@ -172,6 +183,7 @@ def test_prints_of_one_gallery_are_compared_with_each_other(data, tmp_path):
         (["{references}", "--truth", "{short}"], "says nothing of the print"),
         (["{references}", "--probes", "{profiles}/none"], "neither a gallery nor a folder"),
         (["{references}", "--probes", "{probes}", "--against", "{wrong}"], "cannot be read as a report"),
+        (["{references}", "--probes", "{probes}", "--realism", "{wrong}"], "not JSON"),
     ],
 )
 def test_what_cannot_be_evaluated_is_refused_with_a_reason(data, tmp_path, capsys, arguments, message):
@@ -319,7 +331,7 @@ def test_the_page_in_a_browser(reports, chromium, width, scheme):
     chromium.open(reports[1] / "report.html", width, scheme)
     plots, found = chromium.run(LOOK)
     assert found == []
-    assert plots == 6  # DET, scores, CMC, identification, qualities, equal loci
+    assert plots == 8  # DET, scores, CMC, identification, qualities, equal loci, two of synthetic beside real
     assert chromium.run(CONTRAST) >= 4.5  # WCAG 2.2, 1.4.3
     dark = chromium.run("return getComputedStyle(document.body).backgroundColor")
     assert (max(map(int, dark[4:-1].split(","))) < 60) == (scheme == "dark")

@@ -64,10 +64,11 @@ def evaluate(options: argparse.Namespace) -> int:
         galleries[kind] = place
     if options.against:
         read_report(options.against)  # refused before the work, not after it
+    realism = _realism(options.realism) if options.realism else None
     sections = {kind: _SECTIONS[kind](place, truths.get(kind), options) for kind, place in galleries.items()}
     devices = [section["speed"]["device"] for section in sections.values()]
-    if options.realism:
-        sections["synthetic_against_real"] = json.loads(Path(options.realism).read_text(encoding="utf-8"))
+    if realism is not None:
+        sections["synthetic_against_real"] = realism
     facts = write_report(
         options.out, sections, device="; ".join(dict.fromkeys(devices)), command=_command(options),
         against=options.against,
@@ -135,6 +136,16 @@ def _dna(place: str, truth: str | None, options: argparse.Namespace) -> dict[str
 
 
 _SECTIONS = {"finger": _fingers, "dna": _dna}
+
+
+def _realism(path: str) -> dict[str, Any]:
+    try:
+        facts = json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise PccError(f"{path}: not JSON: {error}") from error
+    if not isinstance(facts, dict) or not {"about", "quantities"} <= facts.keys():
+        raise PccError(f"{path}: not a result of benchmarks/synthetic_against_real.py")
+    return facts
 
 
 def _truth_kind(path: str) -> str:

@@ -247,7 +247,7 @@ def _drawn(
     mistakes: NDArray[np.void], probes: Prints, references: Prints, images: str | Path | None
 ) -> list[dict[str, Any]]:
     drawn = []
-    for score, probe, reference in mistakes.tolist():
+    for score, probe, reference, _ in mistakes.tolist():
         titles = (probes.ids[probe], references.ids[reference])
         comparison = compare(probes.template(probe), references.template(reference))
         pictures = [_image(Path(images), id) if images is not None else None for id in titles]

@@ -228,9 +228,9 @@ def _mistakes(mistakes: Mapping[str, Any] | None) -> str:
     if not mistakes:
         return ""
     body = (
-        "<h3>The worst mistakes</h3><p>Different fingers that look most alike to the comparator, and prints of "
-        "one finger that it finds least alike. Reading them tells more than any rate: a wrong name in the truth, "
-        "a print too poor, a finger that was pressed elsewhere.</p>"
+        "<h3>The worst mistakes</h3><p>Different fingers that look most alike to the comparator, and prints of one "
+        "finger that it finds least alike; one example of each pair of fingers. Reading them tells more than any rate: "
+        "a wrong name in the truth, a print too poor, a finger that was pressed elsewhere.</p>"
     )
     for title, entries in (("Non-mates with the highest scores", mistakes["non_mates"]),
                            ("Mates with the lowest scores", mistakes["mates"])):  # fmt: skip
@@ -338,19 +338,23 @@ def _adventitious(facts: Mapping[str, Any] | None) -> str:
 
 def _realism(facts: Mapping[str, Any], other: Any) -> str:
     """Synthetic data beside real data, as benchmarks/synthetic_against_real.py measured them."""
-    rows: list[tuple[str, ...]] = []
-    figures: list[tuple[str, str]] = []
-    for entry in facts["quantities"]:
-        rows.append((escape(entry["title"]), f"{entry['distance']:.3f}"))
-        if "synthetic" in entry:
-            key = f"realism-{len(figures)}"
-            figures.append(
-                (
-                    plots.pair_of_histograms(key, entry["title"], entry["label"], entry["synthetic"], entry["real"]),
-                    f"<strong>{escape(entry['title'])}.</strong> Distance {entry['distance']:.3f}.",
-                )
-            )
-    return f"<p>{escape(facts['about'])}</p>" + _figures(figures) + _table("", ("quantity", "distance"), rows)
+    rows, figures = [], []
+    for number, entry in enumerate(facts["quantities"]):
+        medians = [f"{median:,.4g}" for median in entry["medians"]]
+        rows.append((escape(entry["title"]), f"{entry['distance']:.3f}", f"{entry['earth_movers']:,.4g}", *medians))
+        svg = plots.pair_of_histograms(
+            f"realism-{number}", entry["title"], entry["label"], entry["synthetic"], entry["real"]
+        )
+        figures.append((svg, f"<strong>{escape(entry['title'])}.</strong> Distance {entry['distance']:.3f}."))
+    return (
+        f"<p>{escape(facts['about'])}</p>"
+        + _table(
+            "Distances: of Kolmogorov and Smirnov, 0 (alike) to 1, and the earth mover's, in the quantity's unit.",
+            ("", "distance", "earth mover's", "median, synthetic", "median, real"),
+            rows,
+        )
+        + _figures(figures)
+    )
 
 
 def _against(facts: Mapping[str, Any]) -> str:

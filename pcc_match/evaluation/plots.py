@@ -109,6 +109,8 @@ def det(curves: Sequence[tuple[str, Mapping[str, Any]]], marks: Sequence[tuple[f
 @_drawn
 def distributions(scores: ArrayLike, mated: ArrayLike, nonmated: ArrayLike, threshold: int | None) -> str:
     """How the scores of mated and of non-mated comparisons are spread: shares in equal steps, logarithmic."""
+    from matplotlib.ticker import MaxNLocator
+
     figure, axes = _axes()
     values = np.asarray(scores, np.int64)
     low, high = int(values.min()), int(values.max()) + 1
@@ -134,6 +136,8 @@ def distributions(scores: ArrayLike, mated: ArrayLike, nonmated: ArrayLike, thre
             f"threshold {threshold:,}", (threshold, 1), xytext=(4 if right else -4, 0), textcoords="offset points",
             ha="left" if right else "right", va="center", color=MUTED,
         )  # fmt: skip
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.set_xlabel("comparison score")
     axes.set_ylabel("share of comparisons")
     axes.legend(loc="upper right", bbox_to_anchor=(1, 0.95))

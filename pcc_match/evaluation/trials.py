@@ -16,7 +16,7 @@ MOST_UNITS: Final = 64
 NEVER: Final = -(1 << 31) - 1
 """Below every score: that of a comparison that was not made."""
 
-MISTAKE = np.dtype([("score", np.int64), ("probe", np.int64), ("reference", np.int64)])
+MISTAKE: Final = np.dtype([("score", np.int64), ("probe", np.int64), ("reference", np.int64), ("pair", np.int64)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,8 @@ class Trials:
     """Collects comparisons of probes with references whose subjects are known, as numbers 0 .. subjects - 1.
 
     Mated comparisons are of one subject (for fingerprints: one finger of one person), all others are non-mated
-    (ISO/IEC 2382-37, 37.09.01 and 37.03.34). `worst` says how many of the worst mistakes of each kind are kept.
+    (ISO/IEC 2382-37, 37.09.01 and 37.03.34). `worst` says how many of the worst mistakes of each kind are kept,
+    one of each pair of subjects.
     """
 
     def __init__(self, subjects: int, *, seed: int = 1, worst: int = 6) -> None:
@@ -96,18 +97,28 @@ class Trials:
         a, b = self.unit[probe], self.unit[reference]
         self.mated.add(values[mated], a[np.nonzero(mated)[0]])
         self.nonmated.add(values[nonmated], self._cell[a[:, None], b][nonmated])
-        self.worst_mates = self._keep(self.worst_mates, values, mated, 1)
-        self.worst_nonmates = self._keep(self.worst_nonmates, values, nonmated, -1)
+        pair = np.minimum(probe[:, None], reference) * self.subjects + np.maximum(probe[:, None], reference)
+        self.worst_mates = self._keep(self.worst_mates, values, mated, pair, 1)
+        self.worst_nonmates = self._keep(self.worst_nonmates, values, nonmated, pair, -1)
 
-    def _keep(self, kept: NDArray[np.void], values: I64, among: Bools, sign: int) -> NDArray[np.void]:
-        """The worst so far and of this block: `sign` 1 keeps the lowest scores, -1 the highest; ties by row."""
+    def _keep(self, kept: NDArray[np.void], values: I64, among: Bools, pair: I64, sign: int) -> NDArray[np.void]:
+        """The worst so far and of this block, one of each pair of subjects: `sign` 1 keeps the lowest scores, -1 the
+        highest; ties by row."""
         badness = np.where(among, sign * values, np.iinfo(np.int64).max)
-        limit = np.partition(badness, min(self.worst, badness.size) - 1, axis=None)[min(self.worst, badness.size) - 1]
-        row, column = np.nonzero(among & (badness <= limit))
-        found = np.empty(len(row), MISTAKE)
-        found["score"], found["probe"], found["reference"] = values[row, column], row + self._probes, column
-        both = np.concatenate([kept, found])
-        return both[np.lexsort((both["reference"], both["probe"], sign * both["score"]))[: self.worst]]
+        looked, there = self.worst, int(among.sum())
+        while True:
+            looked = min(looked, there)
+            limit = np.partition(badness, looked - 1, axis=None)[looked - 1] if looked else -1
+            row, column = np.nonzero(among & (badness <= limit))
+            found = np.empty(len(row), MISTAKE)
+            found["score"], found["probe"], found["reference"] = values[row, column], row + self._probes, column
+            found["pair"] = pair[row, column]
+            worst = np.concatenate([kept, found])
+            worst = worst[np.lexsort((worst["reference"], worst["probe"], sign * worst["score"]))]
+            worst = worst[np.sort(np.unique(worst["pair"], return_index=True)[1])]
+            if len(worst) >= self.worst or looked == there:
+                return worst[: self.worst]
+            looked *= 4
 
     def _search(self, values: I64, probe: I64, mated: Bools, nonmated: Bools) -> None:
         mate = np.where(mated, values, NEVER).max(axis=1, initial=NEVER)
