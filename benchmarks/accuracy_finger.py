@@ -5,12 +5,12 @@
 DATA is the folder of `templates/<extractor>/<set>/<finger>_<impression>.iso` (the FVC2002 and FVC2004 B sets DB1 and
 DB3; PCC_MATCH_SHARED/data/finger or ../shared/data/finger by default). Protocol, as its SOURCES.md states it: mated
 are all pairs of impressions of a finger, non-mated all pairs of different fingers inside a set, one threshold over all
-sets; rank-1 has impression 1 of each finger as gallery and the others as probes, strictly greater. One physical finger is in
-two sets, so it is left out of the rank-1 galleries of the other set.
+sets; rank-1 has impression 1 of each finger as gallery and the others as probes, strictly greater. One physical finger
+is in two sets, so it is left out of the rank-1 galleries of the other set.
 
-The 95 % bounds are bootstraps over fingers. The scores of others are not at hand, only their figures: `better` is the
-share of bootstrap samples in which ours is below theirs, which is not a paired test. The constants of the comparison were chosen on these same fingers, so neither half of the
-split by finger is unseen: expect less elsewhere.
+The 95 % bounds are bootstraps over fingers. The scores of others are not at hand, only their figures: what is said of
+them is the share of bootstrap samples in which ours is below theirs, which is not a paired test. The constants of the
+comparison were chosen on these same fingers, so neither half of the split by finger is unseen: expect less elsewhere.
 """
 
 import argparse

@@ -150,9 +150,10 @@ PCC_HD PccStep pcc_step(pcc_s32 dx, pcc_s32 dy) {
 }
 
 // 0 to 127: how well two correspondences agree that turn the first set by `turn` and `other_turn`, and between whose
-// minutiae lie the steps `a` in the first set and `b` in the second.
+// minutiae lie the steps `a` in the first set and `b` in the second. The same for the steps back, as no step has the
+// length 0.
 PCC_HD pcc_u8 pcc_compatibility(PccStep a, PccStep b, pcc_u8 turn, pcc_u8 other_turn) {
-  if (a.distance >= kPccFar || b.distance >= kPccFar) return 0;
+  if (!a.distance || !b.distance || a.distance >= kPccFar || b.distance >= kPccFar) return 0;
   const pcc_u8 seen = static_cast<pcc_u8>(b.direction - a.direction);
   const pcc_s32 w1 = pcc_ramp(pcc_abs(a.distance - b.distance), kPccDistanceEnd, kPccDistanceSlope);
   const pcc_s32 w2 = pcc_ramp(pcc_turn_between(turn, other_turn), kPccRotationEnd, kPccRotationSlope);
@@ -188,7 +189,7 @@ struct PccCandidates {
 
 // Each row's best, then second best, then each column's that are not among them. Of more than `most`, those of the
 // greatest cosine, ties in this order.
-inline void pcc_gather(const PccFingerSet& a, const PccFingerSet& b, const PccBest* rows, const PccBest* columns,
+PCC_HD void pcc_gather(const PccFingerSet& a, const PccFingerSet& b, const PccBest* rows, const PccBest* columns,
                        pcc_u32 most, PccCandidates& c) {
   pcc_u16 cosine[4 * kPccMinutiae];
   pcc_u8 i[4 * kPccMinutiae], j[4 * kPccMinutiae];
@@ -306,7 +307,7 @@ PCC_HD pcc_s32 pcc_apart(PccPoint p, PccPoint q) {
 }
 
 // Pairs minutiae that are each other's nearest after the fit, ties by index; and counts those in the common area.
-inline void pcc_pair_again(const PccFingerSet& a, const PccFingerSet& b, PccFingerResult& r) {
+PCC_HD void pcc_pair_again(const PccFingerSet& a, const PccFingerSet& b, PccFingerResult& r) {
   PccPoint in_b[kPccMinutiae];
   pcc_u16 nearest_a[kPccMinutiae], nearest_b[kPccMinutiae];  // distance << 7 | index
   for (pcc_u32 i = 0; i < a.count; ++i) {
@@ -355,7 +356,7 @@ PCC_HD pcc_s32 pcc_final_score(const PccFingerResult& r, pcc_u32 latent) {
 
 // ---- The comparison ----
 
-inline void pcc_compare_fingers(const PccFingerSet& one, const PccFingerSet& other, pcc_u32 latent,
+PCC_HD void pcc_compare_fingers(const PccFingerSet& one, const PccFingerSet& other, pcc_u32 latent,
                                 PccFingerResult& r) {
   r = PccFingerResult();
   r.swapped = !pcc_comes_first(one, other);
