@@ -1,10 +1,10 @@
-# demo, test and bench set everything up in .venv from a fresh clone: they need python3 (3.11+), a C++ compiler and make.
+# demo, report, test and bench set everything up in .venv from a fresh clone: they need python3 (3.11+), a C++ compiler and make.
 PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := $(wildcard csrc/*.cpp csrc/*.h csrc/*.inc kernels/*.h) setup.py pyproject.toml
 CXX_FILES := $(wildcard csrc/*.cpp csrc/*.h csrc/*.inc kernels/*.h kernels/*.cu)
 
-.PHONY: build demo test lint format bench gpu-check sanitize fuzz clean
+.PHONY: build demo report test lint format bench gpu-check sanitize fuzz clean
 
 build: .venv/.built
 
@@ -24,6 +24,13 @@ build: .venv/.built
 .venv/.bench: .venv/.built pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-build-isolation --editable ".[bench]"
 	touch $@
+
+.venv/.report: .venv/.built pyproject.toml
+	$(BIN)/python -m pip install --quiet --no-build-isolation --editable ".[report]"
+	touch $@
+
+report: .venv/.report
+	$(BIN)/python benchmarks/report.py
 
 demo: build
 	$(BIN)/python benchmarks/demo.py

@@ -18,6 +18,8 @@ setup(
         "pcc_match",
         "pcc_match.backends",
         "pcc_match.dna",
+        "pcc_match.evaluation",
+        "pcc_match.exchange",
         "pcc_match.finger",
         "pcc_match.gallery",
         "pcc_match.itl",
@@ -29,6 +31,8 @@ setup(
     package_data={
         "pcc_match": ["py.typed"],
         "pcc_match.dna": ["*.toml"],
+        "pcc_match.evaluation": ["*.css"],
+        "pcc_match.exchange": ["*.toml", "*.xsd", "*.wsdl"],
         "pcc_match.finger": ["*.toml"],
         "pcc_match.itl": ["tables/*.toml", "profiles/*.toml"],
         "pcc_match.treaties": ["*.toml"],

@@ -29,6 +29,8 @@
 #include "lossless_jpeg.h"
 #include "marker_stream.h"
 #include "minutiae_rows.h"
+#include "profile_columns.h"
+#include "synth_minutiae.h"
 #include "wsq.h"
 
 namespace py = pybind11;
@@ -673,7 +675,20 @@ py::tuple csv_rows(const py::buffer& data, char delimiter, bool last,
                         rows.too_long);
 }
 
+Array<bool> used_texts(const Array<uint16_t>& numbers, size_t texts) {
+  if (numbers.ndim() != 3) throw std::invalid_argument("expected numbers (n, loci, slots)");
+  Array<bool> used({numbers.shape(1), static_cast<py::ssize_t>(texts)});
+  static_assert(sizeof(bool) == 1);
+  uint8_t* out = reinterpret_cast<uint8_t*>(used.mutable_data());
+  const auto size = [&](int axis) { return static_cast<size_t>(numbers.shape(axis)); };
+  py::gil_scoped_release unlocked;
+  pcc::mark_used(numbers.data(), size(0), size(1), size(2), texts, out);
+  return used;
+}
+
 void bind_csv(py::module_& m) {
+  m.def("used_texts", used_texts, py::arg("numbers"), py::arg("texts"),
+        "Which of the numbers 0 .. texts - 1 each locus of numbers uint16[n, loci, slots] has: bool[loci, texts].");
   m.def("csv_record", csv_record, py::arg("data"), py::arg("delimiter"), py::arg("last"),
         "(cells, size, lines) of the first record, with its line end; None where `data` has no whole record.");
   m.def("csv_rows", csv_rows, py::arg("data"), py::arg("delimiter"), py::arg("last"), py::arg("columns"),
@@ -745,6 +760,83 @@ void bind_images(py::module_& m) {
       },
       py::arg("data").noconvert(), py::arg("pixel_limit"), "uint8 (height, width, components).");
   m.attr("WSQ_SIDES") = py::make_tuple(pcc::wsq::kMinSide, pcc::wsq::kMaxSide);
+}
+
+// ---- synthetic fingers
+
+// A struct of int32 from as many numbers.
+template <class Struct>
+Struct numbers_as(const int32_t* numbers, py::ssize_t count) {
+  Struct made;
+  if (count * py::ssize_t{sizeof(int32_t)} != py::ssize_t{sizeof made})
+    throw std::invalid_argument("expected " + std::to_string(sizeof made / sizeof(int32_t)) + " numbers");
+  std::memcpy(&made, numbers, sizeof made);
+  return made;
+}
+
+pcc::FingerTables finger_tables(uint64_t master_key, uint64_t impression_key, const std::vector<int32_t>& model,
+                                const Array<int32_t>& patterns, const Array<int32_t>& captures,
+                                std::vector<int16_t> sine, std::vector<uint16_t> arctangent) {
+  if (patterns.ndim() != 2 || patterns.shape(0) != pcc::kPatterns || captures.ndim() != 2 || captures.shape(0) < 1)
+    throw std::invalid_argument("expected patterns (5, numbers) and captures (n, numbers)");
+  if (sine.size() != 1024 || arctangent.size() != 257)
+    throw std::invalid_argument("expected 1024 sines and 257 arc tangents");
+  pcc::FingerTables tables;
+  tables.model = numbers_as<pcc::FingerModel>(model.data(), py::ssize_t(model.size()));
+  for (py::ssize_t i = 0; i < pcc::kPatterns; ++i)
+    tables.patterns[size_t(i)] = numbers_as<pcc::Pattern>(patterns.data(i, 0), patterns.shape(1));
+  for (py::ssize_t i = 0; i < captures.shape(0); ++i)
+    tables.captures.push_back(numbers_as<pcc::Capture>(captures.data(i, 0), captures.shape(1)));
+  tables.sine = std::move(sine);
+  tables.arctangent = std::move(arctangent);
+  tables.master_key = master_key;
+  tables.impression_key = impression_key;
+  if (tables.model.steepness < 256) throw std::invalid_argument("steepness is 256 or more");
+  pcc::complete(tables);
+  return tables;
+}
+
+template <class Make>
+py::tuple prints_made(Make make) {
+  pcc::Prints p;
+  {
+    py::gil_scoped_release unlocked;
+    p = make();
+  }
+  return py::make_tuple(as_array(std::move(p.offsets)), as_array(std::move(p.x)), as_array(std::move(p.y)),
+                        as_array(std::move(p.angle)), as_array(std::move(p.type)), as_array(std::move(p.quality)),
+                        as_array(std::move(p.origin)), as_array(std::move(p.pattern)), as_array(std::move(p.capture)),
+                        as_array(std::move(p.print_quality)), as_array(std::move(p.rotation)),
+                        as_array(std::move(p.origin_x)), as_array(std::move(p.origin_y)));
+}
+
+void bind_synthesis(py::module_& m) {
+  using F = pcc::FingerTables;
+  py::class_<F>(m, "SynthFingers", "The model of datasets/minutiae.py with a seed; columns as in synth_minutiae.h.")
+      .def(py::init(&finger_tables), py::arg("master_key"), py::arg("impression_key"), py::arg("model"),
+           py::arg("patterns"), py::arg("captures"), py::arg("sine"), py::arg("arctangent"))
+      .def(
+          "flow",
+          [](const F& t, uint32_t finger, int step, int rows, int columns) {
+            if (step < 1 || rows < 1 || columns < 1 || rows > 4096 || columns > 4096)
+              throw std::invalid_argument("step, rows and columns are at least 1, rows and columns at most 4096");
+            pcc::FlowMap f = pcc::make_flow_map(t, finger, step, rows, columns);
+            return py::make_tuple(f.pattern, f.pad_width, f.pad_height, as_array(std::move(f.points)),
+                                  as_array(std::move(f.directions)).reshape({rows, columns}));
+          },
+          py::arg("finger"), py::arg("step"), py::arg("rows"), py::arg("columns"))
+      .def(
+          "masters",
+          [](const F& t, uint32_t first, uint32_t count) {
+            return prints_made([&] { return pcc::make_masters(t, first, count); });
+          },
+          py::arg("first"), py::arg("count"))
+      .def(
+          "impressions",
+          [](const F& t, uint32_t first, uint32_t count, uint32_t first_impression, uint32_t impressions) {
+            return prints_made([&] { return pcc::make_impressions(t, first, count, first_impression, impressions); });
+          },
+          py::arg("first"), py::arg("count"), py::arg("first_impression"), py::arg("impressions"));
 }
 
 // ---- minutiae extraction
@@ -827,5 +919,6 @@ PYBIND11_MODULE(_cpu, m) {
   bind_fingers(m);
   bind_csv(m);
   bind_images(m);
+  bind_synthesis(m);
   bind_extract(m);
 }

@@ -169,7 +169,8 @@ class Laboratories:
         # Only where both other alleles are reported as they are.
         whole = (one[places, rows] == genotypes.low[places, rows]) & (two[places, rows] == genotypes.high[places, rows])
         rows, places = rows[whole], places[whole]
-        alleles[rows, places, 2] = genotypes.third[rows]
+        if len(rows):  # without them there may be no third slot
+            alleles[rows, places, 2] = genotypes.third[rows]
         truth["three_alleles"][rows] = 1
         rows = np.flatnonzero((genotypes.rare_locus[:size] >= 0) & single)
         truth["rare"][rows] = one[genotypes.rare_locus[rows], rows] > 0

@@ -33,15 +33,15 @@ from pcc_match.treaties import Treaty, treaties, treaty
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from pcc_match import finger, itl
+    from pcc_match import exchange, finger, itl
     from pcc_match.finger import FingerGallery, FingerRecord, FingerTemplate, score_matrix, threshold_for
 
-_MODULES = ("finger", "itl")
+_MODULES = ("exchange", "finger", "itl")
 _OF_FINGER = ("FingerGallery", "FingerRecord", "FingerTemplate", "score_matrix", "threshold_for")
 
 
 def __getattr__(name: str) -> Any:
-    """`pm.finger`, what it gives to the top level, and `pm.itl` are loaded at their first use."""
+    """`pm.exchange`, `pm.finger` with what it gives to the top level, and `pm.itl` are loaded at their first use."""
     if name in _MODULES:
         return import_module(f"pcc_match.{name}")
     if name in _OF_FINGER:
@@ -73,6 +73,7 @@ __all__ = [
     "TemplateError",
     "Treaty",
     "compare",
+    "exchange",
     "finger",
     "itl",
     "rematch",

@@ -87,6 +87,41 @@ class DnaMatrix:
     def blocks(self) -> int: ...
     def count(self, block: int, at_least: int) -> tuple[NDArray[np.int64], NDArray[np.uint32]]: ...
 
+def used_texts(numbers: NDArray[np.uint16], texts: int) -> NDArray[np.bool_]: ...
+
+_Prints = tuple[
+    NDArray[np.uint64],
+    NDArray[np.int16],
+    NDArray[np.int16],
+    NDArray[np.uint8],
+    NDArray[np.uint8],
+    NDArray[np.uint8],
+    NDArray[np.int16],
+    NDArray[np.uint8],
+    NDArray[np.uint8],
+    NDArray[np.uint8],
+    NDArray[np.int16],
+    NDArray[np.int16],
+    NDArray[np.int16],
+]
+
+class SynthFingers:
+    def __init__(
+        self,
+        master_key: int,
+        impression_key: int,
+        model: Sequence[int],
+        patterns: NDArray[np.int32],
+        captures: NDArray[np.int32],
+        sine: NDArray[np.int16],
+        arctangent: NDArray[np.uint16],
+    ) -> None: ...
+    def flow(
+        self, finger: int, step: int, rows: int, columns: int
+    ) -> tuple[int, int, int, NDArray[np.int32], NDArray[np.uint16]]: ...
+    def masters(self, first: int, count: int) -> _Prints: ...
+    def impressions(self, first: int, count: int, first_impression: int, impressions: int) -> _Prints: ...
+
 def csv_record(data: bytes | memoryview, delimiter: str, last: bool) -> tuple[list[bytes], int, int] | None: ...
 def csv_rows(
     data: bytes | memoryview,

@@ -1,4 +1,4 @@
-"""The command line: `pcc-match doctor | gallery ... | search | compare | rematch | finger ... | itl ... | synth ...`.
+"""The command line: `pcc-match doctor | gallery | search | compare | rematch | finger | itl | exchange | synth`.
 
 Results go to standard output or to `--json PATH` ("-" = standard output), progress and messages to standard error.
 Exit codes: 0 done; 1 input refused, wholly or in part; 2 wrong usage; 3 no such device.
@@ -9,7 +9,7 @@ import json
 import platform
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from pcc_match.dna.loci import LOCI
 from pcc_match.dna.profile import KINDS, SINGLES
 from pcc_match.dna.rule import InclusionRule, refusals
 from pcc_match.errors import DeviceError, GalleryError, PccError
+from pcc_match.evaluation.cli import add_command as add_evaluate_command
 from pcc_match.finger import cli as finger_cli
 from pcc_match.gallery.store import kind_of
 from pcc_match.itl.cli import add_commands as add_itl_commands
@@ -38,7 +39,8 @@ _PROBES = 1 << 12  # searched at a time
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code."""
-    options = _parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = _parser(exchanging=arguments[:1] == ["exchange"]).parse_args(arguments)
     try:
         code: int = options.command(options)
         return code
@@ -318,6 +320,27 @@ def synth_dna(options: argparse.Namespace) -> int:
     return DONE
 
 
+def synth_finger(options: argparse.Namespace) -> int:
+    """Galleries of synthetic fingers as minutiae, with their ground truth."""
+    from pcc_match.datasets.finger_files import write_fingers
+
+    return _synth_prints(options, write_fingers)
+
+
+def synth_prints(options: argparse.Namespace) -> int:
+    """Synthetic prints as images, with their true minutiae."""
+    from pcc_match.datasets.finger_files import write_prints
+
+    return _synth_prints(options, write_prints)
+
+
+def _synth_prints(options: argparse.Namespace, write: Callable[..., list[Path]]) -> int:
+    with Progress("synth", options.count * options.impressions, "prints") as progress:
+        files = write(options.out, options.count, options.seed, impressions=options.impressions, progress=progress)
+    _report(options, {"files": [str(file) for file in files]})
+    return DONE
+
+
 # ---- output
 
 
@@ -363,7 +386,8 @@ def _write_matches(options: argparse.Namespace, lines: Iterator[str]) -> None:
 # ---- arguments
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(*, exchanging: bool) -> argparse.ArgumentParser:
+    """The commands of `exchange` need packages that the others do without: they are there if one is meant."""
     parser = argparse.ArgumentParser(prog="pcc-match", description="Exact comparison for exchange between states.")
     parser.add_argument("--version", action="version", version=f"pcc_match {pm.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -424,13 +448,26 @@ def _parser() -> argparse.ArgumentParser:
 
     finger_cli.add_commands(commands)
     add_itl_commands(commands)
+    add_evaluate_command(commands)
+    exchange = commands.add_parser("exchange", help="answer, read and check messages between states; the ledger")
+    if exchanging:
+        try:
+            from pcc_match.exchange.cli import add_commands as add_exchange_commands
+        except ImportError as error:
+            parser.exit(REFUSED, f"pcc-match: {error}\n")
+        add_exchange_commands(exchange)
 
     synth = commands.add_parser("synth", help="make synthetic data sets")
     sets = synth.add_subparsers(required=True, metavar="SET")
-    dna = command(sets, "dna", synth_dna, json_option)
-    dna.add_argument("--count", type=_positive, required=True, metavar="N")
-    dna.add_argument("--seed", type=int, required=True, metavar="S")
-    dna.add_argument("--out", required=True, metavar="DIR")
+    for name, run in (("dna", synth_dna), ("finger", synth_finger), ("prints", synth_prints)):
+        made = command(sets, name, run, json_option)
+        made.add_argument("--count", type=_positive, required=True, metavar="N", help="profiles, or fingers")
+        made.add_argument("--seed", type=int, required=True, metavar="S")
+        made.add_argument("--out", required=True, metavar="DIR")
+        if name != "dna":
+            made.add_argument(
+                "--impressions", type=_positive, default=2, metavar="K", help="of each finger (%(default)s)"
+            )
     return parser
 
 

@@ -100,3 +100,15 @@ class DeviceError(PccError):
 
 class ExchangeError(PccError):
     """A message, treaty set or request breaks the treaty; names article, file and key."""
+
+
+class RefusalError(ExchangeError):
+    """A request is refused, and the ledger says so. Any other ExchangeError of a ledger means: no service just now.
+
+    cause    "quota": the day's searches are used up; "other message": the request id came with another message before;
+             "window": the answer may not be repeated any more
+    """
+
+    def __init__(self, cause: str, message: str) -> None:
+        super().__init__(message)
+        self.cause = cause

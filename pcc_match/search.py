@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Self, overload
 
 import numpy as np
@@ -52,10 +53,11 @@ class Match:
 class SearchResult:
     """The candidates of one probe, best first; an empty result says "no match", which is an answer, too.
 
-    `hits` has the dtype `candidates.HIT`; the other columns are made when asked for.
+    `hits` has the dtype `candidates.HIT`; the probe's profile and the other columns are made when asked for.
     """
 
-    probe: DnaProfile
+    batch: Probes
+    position: int  # of the probe in its batch
     rule: Rule
     hits: NDArray[np.void]
     matcher: "Matcher"
@@ -65,6 +67,10 @@ class SearchResult:
 
     def __repr__(self) -> str:
         return f"SearchResult({self.probe.id!r}, {len(self)} matches, {self.matcher.device})"
+
+    @cached_property
+    def probe(self) -> DnaProfile:
+        return self.batch.profile(self.position)
 
     @cached_property
     def references(self) -> list[str]:
@@ -162,9 +168,9 @@ class Matcher:
         batch = Probes([probes] if isinstance(probes, DnaProfile) else probes)
         hits = ordered(self.backend.search(batch, rule), self.ranks)
         if isinstance(probes, DnaProfile):
-            return SearchResult(probes, rule, hits, self)
-        ends = np.searchsorted(hits["probe"], np.arange(len(batch) + 1))
-        return [SearchResult(batch.profile(k), rule, hits[ends[k] : ends[k + 1]], self) for k in range(len(batch))]
+            return SearchResult(batch, 0, rule, hits, self)
+        ends = np.searchsorted(hits["probe"], np.arange(len(batch) + 1)).tolist()
+        return [SearchResult(batch, k, rule, hits[start:end], self) for k, (start, end) in enumerate(pairwise(ends))]
 
     def profile(self, row: int) -> DnaProfile:
         """The reference of a row: rows are numbered over all galleries."""

@@ -15,7 +15,7 @@ import pytest
 from gallery_cases import Model, damage
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from print_cases import finger
+from made_up_fingers import finger
 
 from pcc_match.dna.gallery import DnaGallery
 from pcc_match.errors import GalleryError, TemplateError

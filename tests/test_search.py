@@ -10,6 +10,7 @@ from pcc_match import datasets
 
 SEED = 7
 COUNT = 110  # each is compared with each by the readable rule
+TREATIES = [name for name in pm.treaties() if name != "pruem-ii"]  # whose DNA rule no published act states
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def profiles():
 @pytest.fixture(scope="module")
 def expected(profiles):
     """(probe id, reference id) -> (quality, tally) of all accepted pairs, both ways round, by treaty."""
-    return {name: accepted(profiles, pm.treaty(name).dna) for name in pm.treaties()}
+    return {name: accepted(profiles, pm.treaty(name).dna) for name in TREATIES}
 
 
 def accepted(profiles, rule):
@@ -74,7 +75,7 @@ def place(item):
     return quality, -full, sum(differences), reference.encode()
 
 
-@pytest.mark.parametrize("treaty", pm.treaties())
+@pytest.mark.parametrize("treaty", TREATIES)
 def test_a_search_finds_what_the_readable_rule_accepts_in_the_one_order(gallery, profiles, expected, treaty):
     qualities = set()
     with pm.Matcher(gallery, treaty=treaty, device="cpu") as matcher:
@@ -112,7 +113,7 @@ def test_galleries_batches_threads_and_enrolment_order_change_nothing(gallery, p
         assert list(pm.rematch(other).lines()) == lines
 
 
-@pytest.mark.parametrize("treaty", pm.treaties())
+@pytest.mark.parametrize("treaty", TREATIES)
 def test_a_rematch_finds_each_unordered_pair_once(gallery, expected, treaty):
     with pm.Matcher(gallery, treaty=treaty, device="cpu") as matcher:
         result = pm.rematch(matcher)

@@ -43,7 +43,59 @@ def test_wildcards_unlimited() -> None:
 def test_shipped_sets_carry_the_name_of_their_file() -> None:
     assert {"eu-2008-616", "pcc-see", "wildcards-unlimited"} <= set(treaties())
     for name in treaties():
-        assert treaty(name).name == treaty(name).dna.name == name
+        assert treaty(name).name == name
+    assert treaty("wildcards-unlimited").dna.name == "wildcards-unlimited"
+
+
+def test_times_logs_and_states() -> None:
+    decision, see, second = map(treaty, ("eu-2008-616", "pcc-see", "pruem-ii"))
+    assert (decision.dna_messages.max_profiles, decision.dna_messages.answer_within_minutes) == (500, 15)
+    assert (
+        decision.dactyloscopic_messages.answer_within_minutes
+        == see.dactyloscopic_messages.answer_within_minutes
+        == 24 * 60
+    )
+    assert decision.vehicle_messages.answer_within_minutes is None
+    assert [each.exchange.log_years for each in (decision, see, second)] == [2, 2, 3]
+    assert decision.exchange.repeat_window_hours == 24
+    codes = {"GR": "GR", "EL": "GR", "GB": "GB", "UK": "GB", "AL": None}
+    assert {written: decision.states.code(written) for written in codes} == codes
+    assert (see.states.code("AL"), see.states.code("DE")) == ("AL", None)
+    assert second.states.code("DK") is None
+    assert {"missing-person", "unidentified-remains"} <= set(see.exchange.purposes) - set(decision.exchange.purposes)
+    assert second.exchange.justification
+    assert (second.core_data.within_hours, see.core_data.within_hours) == (48, None)
+    assert set(second.core_data.trace) < set(second.core_data.person)
+
+
+@pytest.mark.parametrize(
+    ("name", "what", "article"),
+    [
+        ("pruem-ii", "dna", "2024/982, article 9(3)"),
+        ("pruem-ii", "inclusion", "articles 5(3) and 8(2)"),
+        ("pruem-ii", "finger", "article 14(2)"),
+        ("pruem-ii", "dna_messages", "37(6)"),
+        ("pruem-ii", "dactyloscopic_messages", "13(2)"),
+        ("eu-2008-616", "core_data", "2008/615/JHA, articles 5 and 10"),
+    ],
+)
+def test_what_no_published_act_states_names_its_article(name: str, what: str, article: str) -> None:
+    with pytest.raises(ExchangeError, match=re.escape(article)):
+        getattr(treaty(name), what)
+
+
+def test_agreed_values_take_the_place_of_unpublished_ones(tmp_path: Path) -> None:
+    head = 'extends = "pruem-ii"\nname = "own"\n[finger.max_candidates]\n'
+    limits = {"TP/TP": 1, "LT/TP": 10, "LP/PP": 5, "TP/UL": 5, "LT/UL": 5, "PP/ULP": 5, "LP/ULP": 5}
+    own = write(tmp_path, head + "\n".join(f'"{name}" = {limit}' for name, limit in limits.items()))
+    assert treaty(own).finger.max_candidates == limits
+    with pytest.raises(ExchangeError, match=r"\[finger\.max_candidates\] LP/PP is missing"):
+        treaty(write(tmp_path, head + '"TP/TP" = 1'))
+
+
+def test_a_users_states_are_all_there_are(tmp_path: Path) -> None:
+    own = treaty(write(tmp_path, 'extends = "pcc-see"\nname = "own"\n[exchange.states]\nAL = []\nMK = ["MD"]'))
+    assert [own.states.code(code) for code in ("AL", "MD", "AT")] == ["AL", "MK", None]
 
 
 def write(folder: Path, text: str | bytes) -> Path:
@@ -112,6 +164,19 @@ def test_a_file_of_ones_own_may_stand_alone(tmp_path: Path) -> None:
         ("[dna.inclusion]\nmin_designated_loci = -6", "[dna.inclusion] min_designated_loci: -6"),
         ("[dna.inclusion]\nmin_loci = 6", "[dna.inclusion] unknown key 'min_loci'"),
         ("[dna.exclusion]\nx = 6", "[dna] unknown key 'exclusion'"),
+        ("[exchange]\nlog_years = 0", "[exchange] log_years: 0"),
+        ("[exchange]\nlog_years = 'unlimited'", "[exchange] log_years: no limit"),
+        ("[exchange]\njustification = 1", "[exchange] justification: 1"),
+        ("[exchange]\npurposes = ['a', 'a']", "[exchange] purposes"),
+        ("[exchange]\npurposes = []", "[exchange] purposes"),
+        ("[exchange]\npurposes = 'a'", "[exchange] purposes: 'a'"),
+        ("[exchange]\nyears = 2", "[exchange] unknown key 'years'"),
+        ("[exchange.states]\nGreece = []", "[exchange.states] Greece"),
+        ("[exchange.states]\nGR = 'EL'", "[exchange.states] GR: 'EL'"),
+        ("[exchange.dna]\nmax_profiles = 'unlimited'", "[exchange.dna] max_profiles: no limit"),
+        ("[exchange.dna]\nunpublished = 'x'\nmax_profiles = 1", "[exchange.dna] unpublished stands alone"),
+        ("[exchange.dna]\nunpublished = 7", "[exchange.dna] unpublished stands alone"),
+        ("[exchange.core_data]\nwithin_hours = 48", "[exchange.core_data] person is missing"),
         ("[vehicles]\nx = 6", "unknown key 'vehicles'"),
         ("[finger]\nx = 6", "[finger] unknown key 'x'; the keys are max_candidates"),
         ("[finger.max_candidates]\n'TP/XX' = 6", "[finger.max_candidates] unknown key 'TP/XX'"),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pcc_match import _cpu
 from pcc_match.dna.loci import ABSENT, LOCI, WILDCARD, allele_code, locus
 from pcc_match.dna.profile import KINDS, SINGLES, DnaProfile
 from pcc_match.errors import ProfileError
@@ -58,11 +59,8 @@ class ProfileColumns:
 
     def _code_of_text(self) -> NDArray[np.uint8]:
         """Code of each text at each locus that has it, uint8 (L * len(texts),)."""
-        used = np.zeros(len(self.loci) * len(self.texts), dtype=bool)
-        for rows in self._chunks():
-            for slot in range(self.alleles.shape[2]):
-                used[self._places(rows, slot)] = True
-        table = np.zeros(len(used), dtype=np.uint8)
+        used = _cpu.used_texts(self.alleles, len(self.texts))
+        table = np.zeros(used.size, dtype=np.uint8)
         for place in np.flatnonzero(used).tolist():
             column, text = divmod(place, len(self.texts))
             table[place] = allele_code(locus(self.loci[column]), self.texts[text])

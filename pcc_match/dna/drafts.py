@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pcc_match import _cpu
 from pcc_match.dna.columns import ProfileColumns
 from pcc_match.dna.loci import ABSENT, LOCI, allele_code, is_absent, locus, shortened
 from pcc_match.dna.profile import KINDS, LABELS, SINGLES, check_text
@@ -155,23 +156,31 @@ def check(draft: Draft, defaults: Mapping[str, str], bytes_read: int) -> Batch:
     joined = "".join(draft.ids)
     if not all(draft.ids) or not joined.isprintable() or "NULL" in joined.upper():  # else all of them are good
         every = np.arange(len(draft.ids))
-        reject(_Texts(draft.ids, every, partial(_label, "id")), every, draft.columns["id"], draft.record)
+        reject(
+            _Texts(draft.ids, np.ones(len(every), bool), partial(_label, "id")),
+            every,
+            draft.columns["id"],
+            draft.record,
+        )
 
     chosen = {}
     for name, numbers in zip(CHOICES, draft.choices.T, strict=True):
-        texts = _Texts(draft.choice_texts, numbers, partial(_choice, name, defaults[name]))
+        texts = _Texts(
+            draft.choice_texts, used(numbers, len(draft.choice_texts)), partial(_choice, name, defaults[name])
+        )
         reject(texts, numbers, draft.columns.get(name, name), draft.record)
         chosen[name] = texts.meaning[numbers].astype(np.uint8)
 
     labels = np.zeros(len(draft.label_texts), dtype=bool)  # texts that are a label
     for name, numbers in zip(LABELS, draft.labels.T, strict=True):
-        texts = _Texts(draft.label_texts, numbers, partial(_label, name))
+        texts = _Texts(draft.label_texts, used(numbers, len(draft.label_texts)), partial(_label, name))
         reject(texts, numbers, draft.columns.get(name, name), draft.record)
         labels |= texts.meaning > ABSENT
 
     alleles = np.zeros(len(draft.allele_texts), dtype=bool)  # texts that are an allele at some locus
+    typed = _cpu.used_texts(draft.alleles, len(draft.allele_texts))
     for column, name in enumerate(draft.loci):
-        texts = _Texts(draft.allele_texts, draft.alleles[:, column], partial(allele_code, locus(name)))
+        texts = _Texts(draft.allele_texts, typed[column], partial(allele_code, locus(name)))
         alleles |= texts.meaning > ABSENT
         if texts.problems:
             for slot in range(draft.alleles.shape[2]):
@@ -201,12 +210,12 @@ def check(draft: Draft, defaults: Mapping[str, str], bytes_read: int) -> Batch:
 
 
 class _Texts:
-    """What each text that `numbers` use means; -1, and the problem, where `meaning` raises a ProfileError."""
+    """What each text that is used means; -1, and the problem, where `meaning` raises a ProfileError."""
 
-    def __init__(self, texts: Sequence[str], numbers: NDArray[Any], meaning: Callable[[str], int]) -> None:
+    def __init__(self, texts: Sequence[str], is_used: NDArray[np.bool_], meaning: Callable[[str], int]) -> None:
         self.meaning = np.full(len(texts), -1, dtype=np.int16)
         self.problems: dict[int, str] = {}
-        for number in np.flatnonzero(used(numbers, len(texts))).tolist():
+        for number in np.flatnonzero(is_used).tolist():
             try:
                 self.meaning[number] = meaning(_utf8(texts[number]))
             except ProfileError as error:

@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from pcc_match import _cpu
 from pcc_match.dna import loci as catalogue
 from pcc_match.dna.columns import ProfileColumns
 from pcc_match.dna.loci import LOCI
@@ -167,8 +168,12 @@ class _Profiles:
 
 def _content(columns: ProfileColumns) -> Content:
     """Rows must be sorted by id. Labels and texts without a row are left out."""
-    labels, (country, agency, kit) = _used(columns.labels, (columns.country, columns.agency, columns.kit))
-    texts, (alleles,) = _used(columns.texts, (columns.alleles,))
+    labels_used = np.zeros(len(columns.labels), bool)
+    for column in (columns.country, columns.agency, columns.kit):
+        labels_used[column] = True
+    labels, (country, agency, kit) = _kept(columns.labels, labels_used, columns.country, columns.agency, columns.kit)
+    texts_used = np.logical_or.reduce(_cpu.used_texts(columns.alleles, len(columns.texts)), axis=0)
+    texts, (alleles,) = _kept(columns.texts, texts_used, columns.alleles)
     label_strings, text_strings = Strings.from_list(labels), Strings.from_list(texts)
     arrays: dict[str, NDArray[Any]] = {
         "codes": columns.codes,
@@ -194,12 +199,11 @@ def _coding(name: str) -> list[Any]:
     return next(([place.period, place.chromosome] for place in LOCI if place.name == name), [])
 
 
-def _used(words: tuple[str, ...], columns: Sequence[NDArray[Any]]) -> tuple[list[str], list[NDArray[Any]]]:
-    """The words that some index points to (and the first, which is none), and the columns with the new numbers."""
-    used = np.zeros(len(words), bool)
+def _kept(
+    words: tuple[str, ...], used: NDArray[np.bool_], *columns: NDArray[Any]
+) -> tuple[list[str], list[NDArray[Any]]]:
+    """The words that are used (and the first, which is none), and the columns with the new numbers."""
     used[0] = True
-    for column in columns:
-        used[column] = True
     if used.all():
         return list(words), list(columns)
     number = np.cumsum(used) - 1

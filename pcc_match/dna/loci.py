@@ -113,6 +113,16 @@ def allele_code(locus: Locus, text: str) -> int:
     return bases
 
 
+def allele_text(locus: Locus, code: int) -> str:
+    """The one text of an allele's code, as messages have it: `*`, `X`, `9.3`, `10`; of 0 the empty text."""
+    if code <= WILDCARD:
+        return "*" if code else ""
+    if locus.name == AMELOGENIN:
+        return next(text for text, known in _AMELOGENIN_CODES.items() if known == code)
+    repeats, bases = divmod(code, locus.period)
+    return f"{repeats}.{bases}" if bases else str(repeats)
+
+
 def _wrong(locus: Locus, text: str, reason: str) -> ProfileError:
     return ProfileError(f"{locus.name}: allele {shortened(text)} {reason}")
 

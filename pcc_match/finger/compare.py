@@ -6,8 +6,6 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
-from itertools import pairwise
 from math import atan2, degrees
 from typing import Final
 
@@ -15,9 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pcc_match import _cpu
-from pcc_match.errors import DeviceError
 from pcc_match.finger import reference
 from pcc_match.finger.columns import FingerColumns
+from pcc_match.finger.devices import CpuScorer, open_scorer
 from pcc_match.finger.template import FingerTemplate, MinutiaSet
 
 LATENTS: Final = ("", "a", "b")
@@ -168,43 +166,27 @@ def score_matrix(
 ) -> NDArray[np.int32]:
     """Scores of all probes with all references, int32 (len(probes), len(references)), each as `compare` gives it.
 
-    device    "auto" or "cpu"; "reference" for the readable rule (slow); else DeviceError
+    device    "auto", "cpu", "cuda", "cuda:1" ..., or "reference" for the readable rule (slow); DeviceError where there
+              is no such device
     latent    "a": the probes are latents, "b": the references are; True means "a"
     threads   of the CPU, all by default
     """
-    packed = [c if isinstance(c, FingerColumns) else FingerColumns.pack(c) for c in (probes, references)]
+    asked, against = (c if isinstance(c, FingerColumns) else FingerColumns.pack(c) for c in (probes, references))
     side = LATENTS.index(_side(latent))
-    if device == "reference":
-        return _reference_matrix(packed[0], packed[1], side)
-    if device not in ("auto", "cpu"):
-        raise DeviceError(f"fingerprints are not compared on {device!r}: take auto, cpu or reference")
-    rows, columns = len(packed[0]), len(packed[1])
+    scorer = open_scorer(device)
+    if not isinstance(scorer, CpuScorer):
+        return scorer.scores(asked, against, side)
     threads = threads or os.cpu_count() or 1
-    piece = max(1, _MATRIX_PIECE // max(1, columns))
-    starts = [*range(0, rows, piece), rows]
-    run = partial(_cpu_rows, packed[0], packed[1], side)
-    if threads == 1 or len(starts) <= 2:
-        found = [run(block) for block in pairwise(starts)]
-    else:
-        with ThreadPoolExecutor(threads, "pcc_match") as pool:
-            found = list(pool.map(run, pairwise(starts)))
-    return np.concatenate([np.empty((0, columns), np.int32), *found])
+    scores = np.zeros((len(asked), len(against)), np.int32)
+    probes_each = max(1, _MATRIX_PIECE // max(1, len(against)))
 
+    def work(start: int) -> None:
+        some = asked.take(np.arange(start, min(start + probes_each, len(asked))))
+        scores[start : start + probes_each] = scorer.scores(some, against, side)
 
-def _cpu_rows(probes: FingerColumns, references: FingerColumns, side: int, block: tuple[int, int]) -> NDArray[np.int32]:
-    return probes.engine.scores(probes.sets, *block, references.engine, references.sets, side)
-
-
-def _reference_matrix(probes: FingerColumns, references: FingerColumns, side: int) -> NDArray[np.int32]:
-    def views(columns: FingerColumns) -> list[list[reference.MinutiaView]]:
-        return [
-            [reference.MinutiaView.of(columns, s) for s in range(first, last)]
-            for first, last in pairwise(columns.sets.tolist())
-        ]
-
-    against = views(references)
-    scores = [[sum(reference.score(a, b, side) for a in p for b in r) for r in against] for p in views(probes)]
-    return np.array(scores, np.int32).reshape(len(probes), len(references))
+    with ThreadPoolExecutor(threads, "pcc_match") as pool:
+        list(pool.map(work, range(0, len(asked), probes_each)))
+    return scores
 
 
 def _side(latent: bool | str) -> str:

@@ -10,16 +10,16 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Final, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pcc_match import _cpu
 from pcc_match.candidates import keys
 from pcc_match.errors import DeviceError, ExchangeError, GalleryError, TemplateError
 from pcc_match.finger.columns import FingerColumns
 from pcc_match.finger.compare import LATENTS, Comparison, compare, score_matrix
+from pcc_match.finger.devices import CpuScorer, open_scorer
 from pcc_match.finger.gallery import FingerGallery, FingerPart, subjects_over
 from pcc_match.finger.palms import PLACE, comparable, is_palm, places_of
 from pcc_match.finger.prints import FingerRecord
@@ -29,8 +29,6 @@ from pcc_match.gallery.store import NO_ROW
 from pcc_match.treaties import Treaty
 from pcc_match.treaties import treaty as treaty_set
 from pcc_match.treaties.search_types import SEARCH_TYPES, SearchType
-
-_BLOCK: Final = 1 << 11  # rows that one thread compares at a time
 
 
 class FingerScore(NamedTuple):
@@ -141,8 +139,7 @@ class FingerMatcher:
             raise GalleryError("a Matcher needs galleries, all of one kind")
         self.galleries = galleries
         self.treaty = treaty if isinstance(treaty, Treaty) else treaty_set(treaty)
-        score_matrix([], [], device)  # DeviceError where there is no such device
-        self._device, self._on_cpu = device, device in ("auto", "cpu")
+        self._scorer = open_scorer(device, keep=True)
         self.threads = threads or os.cpu_count() or 1
         self._starts = np.cumsum([0, *(gallery.rows for gallery in galleries)])
         self._parts = [
@@ -174,7 +171,8 @@ class FingerMatcher:
     @property
     def device(self) -> str:
         """Where it runs, and on "auto" why there."""
-        return f"cpu {_cpu.isa()}, {self.threads} threads" if self._on_cpu else self._device
+        threads = f", {self.threads} thread{'s' * (self.threads > 1)}" if isinstance(self._scorer, CpuScorer) else ""
+        return self._scorer.description + threads
 
     def __repr__(self) -> str:
         return f"Matcher(finger, {len(self):,} references, {self.treaty.name}, {self.device})"
@@ -230,10 +228,10 @@ class FingerMatcher:
         for number in group:
             probe = FingerColumns.pack(comparable(prints[number]))
             blocks = (
-                (part, range(start, min(start + _BLOCK, found.stop)))
+                (part, range(start, min(start + self._scorer.block, found.stop)))
                 for part in self._parts
                 for found in _ranges(part, prints[number].position, kind)
-                for start in found[::_BLOCK]
+                for start in found[:: self._scorer.block]
             )
             for rows, scores in self._pool.map(partial(self._scored, probe, kind), blocks):
                 np.maximum.at(best, self._subjects[rows], scores)
@@ -244,19 +242,12 @@ class FingerMatcher:
     ) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
         """Rows and scores of a block of packed templates; of a palm's pieces each has its own."""
         part, block = work
-        scores = self._scores(probe, part.packed, block, kind.latent).max(axis=0)
+        scores = self._scorer.scores(probe, part.packed, LATENTS.index(kind.latent), block).max(axis=0)
         rows = part.row[block.start : block.stop]
         if part.live is not None:
             live = part.live[rows].astype(bool)
             rows, scores = rows[live], scores[live]
         return rows.astype(np.intp) + part.first_row, scores
-
-    def _scores(self, probe: FingerColumns, references: FingerColumns, block: range, latent: str) -> NDArray[np.int32]:
-        """int32 (len(probe), len(block))."""
-        if self._on_cpu:  # in place: nothing of the mapped columns is copied
-            sets = references.sets[block.start : block.stop + 1]
-            return probe.engine.scores(probe.sets, 0, len(probe), references.engine, sets, LATENTS.index(latent))
-        return score_matrix(probe, references.take(np.array(block)), self._device, latent=latent)
 
     def _pairs(
         self, rows: NDArray[np.intp], groups: list[list[int]], prints: Sequence[FingerTemplate], kind: SearchType

@@ -164,7 +164,7 @@ class FingerTemplate:
 
     @classmethod
     def from_itl(cls, record: Record, block: str | None = None, *, source: str = "") -> FingerTemplate:
-        """The template of a record of an ANSI/NIST-ITL transaction: of its minutiae (Type-9) or its image (4, 13 to 15).
+        """The template of an ANSI/NIST-ITL record: of its minutiae (Type-9) or of its image (Types 4, 13, 14, 15).
 
         block   "m1", "efs", "std" or "iafis"; without it the first of these that the record holds. They say the same
                 in different codings, so that one of them is the whole record.

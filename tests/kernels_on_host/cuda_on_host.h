@@ -403,6 +403,7 @@ inline unsigned atomicMax(unsigned* at, unsigned value) { return std::exchange(*
 inline unsigned long long atomicMax(unsigned long long* at, unsigned long long value) {
   return std::exchange(*at, std::max(*at, value));
 }
+inline unsigned atomicMin(unsigned* at, unsigned value) { return std::exchange(*at, std::min(*at, value)); }
 inline unsigned atomicOr(unsigned* at, unsigned value) { return std::exchange(*at, *at | value); }
 inline unsigned atomicCAS(unsigned* at, unsigned compare, unsigned value) {
   return std::exchange(*at, *at == compare ? value : *at);

@@ -29,8 +29,8 @@ def impression(template: FingerTemplate, seed: int, *, keep: float = 0.9, turn: 
         kept = random.random(len(minutiae)) < keep
         x, y = minutiae.x[kept] - 200.0, minutiae.y[kept] - 250.0
         count = len(x)
-        moved_x = x * np.cos(angle) + y * np.sin(angle) + 200 + random.normal(0, 1.5, count) + random.integers(-20, 20)
-        moved_y = y * np.cos(angle) - x * np.sin(angle) + 250 + random.normal(0, 1.5, count) + random.integers(-20, 20)
+        moved_x = x * np.cos(angle) + y * np.sin(angle) + 300 + random.normal(0, 1.5, count) + random.integers(-20, 20)
+        moved_y = y * np.cos(angle) - x * np.sin(angle) + 350 + random.normal(0, 1.5, count) + random.integers(-20, 20)
         turned = minutiae.angle[kept] + np.rint(turn * 256 / 360 + random.normal(0, 3, count))
         columns = np.rint(moved_x), np.rint(moved_y), turned.astype(np.int64) & 255
         sets.append(MinutiaSet(*columns, minutiae.type[kept], minutiae.quality[kept]))

@@ -1,0 +1,360 @@
+// Fingerprint scores on a GPU: each warp compares a probe with one reference after another, as compare_finger.h says.
+//
+// What bounds it, for two sets of 45 minutiae: the cylinders' common bits, 45 x 45 x 10 population counts in 45 x 2
+// rounds of a warp, 16 counts a cycle and multiprocessor; and the compatibilities of 48 candidates, some 40
+// instructions for each of 1,128 pairs. A reference's 4 KB come from device memory once and from L1 afterwards. The
+// lanes of a warp take the second set's minutiae, then the candidates, then minutiae again; one lane does what is
+// short.
+#include "compare_finger.h"
+
+enum : pcc_u32 { kPccFingerWarps = 4, kPccFingerThreads = 32 * kPccFingerWarps, kPccEveryLane = 0xFFFFFFFF };
+enum : pcc_u32 { kPccColumns = kPccMinutiae / 32 };  // minutiae of the second set that a lane has
+
+// What a warp keeps of one comparison.
+struct PccFingerWork {
+  PccBest rows[kPccMinutiae], columns[kPccMinutiae];
+  union {
+    struct {
+      pcc_u16 cosine[4 * kPccMinutiae];
+      pcc_u8 a[4 * kPccMinutiae], b[4 * kPccMinutiae];
+    } found;
+    pcc_u8 agree[kPccLatentCandidates][kPccLatentCandidates];
+    struct {
+      PccPoint in_b[kPccMinutiae];
+      pcc_u32 nearest_b[kPccMinutiae];
+      pcc_u16 nearest_a[kPccMinutiae];
+    } paired;
+  };
+  PccCandidates c;
+  PccAccepted accepted;
+  PccPose pose;
+  pcc_s16 ax[kPccLatentCandidates], ay[kPccLatentCandidates], bx[kPccLatentCandidates], by[kPccLatentCandidates];
+  pcc_s32 weight[kPccLatentCandidates];
+  pcc_u8 chosen[kPccLatentCandidates];
+};
+
+__device__ __forceinline__ pcc_u32 pcc_lane() { return threadIdx.x & 31; }
+
+__device__ __forceinline__ pcc_u32 pcc_sum(pcc_u32 v) {
+  for (int lanes = 16; lanes; lanes >>= 1) v += __shfl_xor_sync(kPccEveryLane, v, lanes);
+  return v;
+}
+__device__ __forceinline__ pcc_u32 pcc_most(pcc_u32 v) {
+  for (int lanes = 16; lanes; lanes >>= 1) {
+    const pcc_u32 other = __shfl_xor_sync(kPccEveryLane, v, lanes);
+    v = v > other ? v : other;
+  }
+  return v;
+}
+__device__ __forceinline__ pcc_u32 pcc_votes(bool vote) { return __ballot_sync(kPccEveryLane, vote); }
+// How many lanes before this one voted.
+__device__ __forceinline__ pcc_u32 pcc_before(pcc_u32 votes) {
+  return static_cast<pcc_u32>(__popc(votes & ((1u << pcc_lane()) - 1)));
+}
+
+// The two best of each row and column.
+__device__ __forceinline__ void pcc_resemble(const PccFingerSet& a, const PccFingerSet& b, bool limited,
+                                             PccFingerWork& work) {
+  pcc_u32 words[kPccColumns][kPccWords];
+  pcc_u16 inverse[kPccColumns];
+  pcc_u8 direction[kPccColumns];
+  PccBest columns[kPccColumns];
+#pragma unroll
+  for (pcc_u32 k = 0; k < kPccColumns; ++k) {
+    const pcc_u32 j = 32 * k + pcc_lane();
+    const bool is = j < b.count;
+#pragma unroll
+    for (pcc_u32 w = 0; w < kPccWords; ++w) words[k][w] = is ? __ldg(b.words + w * b.stride + j) : 0;
+    inverse[k] = is ? __ldg(b.inverse + j) : pcc_u16{0};
+    direction[k] = is ? __ldg(b.direction + j) : pcc_u8{0};
+    columns[k] = PccBest();
+  }
+  for (pcc_u32 i = 0; i < a.count; ++i) {
+    pcc_u32 row[kPccWords];
+#pragma unroll
+    for (pcc_u32 w = 0; w < kPccWords; ++w) row[w] = __ldg(a.words + w * a.stride + i);
+    const pcc_u16 norm = __ldg(a.inverse + i);
+    const pcc_u8 turned = __ldg(a.direction + i);
+    PccBest best = PccBest();
+#pragma unroll
+    for (pcc_u32 k = 0; k < kPccColumns; ++k) {
+      if (32 * k >= b.count) break;
+      pcc_u32 common = 0;
+#pragma unroll
+      for (pcc_u32 w = 0; w < kPccWords; ++w) common += pcc_bits(row[w] & words[k][w]);
+      const bool far = limited && pcc_turn_between(turned, direction[k]) > kPccRotationMax;
+      const pcc_u32 cosine = far ? 0 : pcc_cosine(common, norm, inverse[k]);
+      pcc_offer(columns[k], static_cast<pcc_u16>(cosine << 7 | i));
+      const pcc_u32 j = 32 * k + pcc_lane();
+      if (j < b.count) pcc_offer(best, static_cast<pcc_u16>(cosine << 7 | j));
+    }
+    for (int lanes = 16; lanes; lanes >>= 1) {
+      const pcc_u32 other = __shfl_xor_sync(kPccEveryLane, static_cast<pcc_u32>(best.first) << 16 | best.second, lanes);
+      pcc_offer(best, static_cast<pcc_u16>(other >> 16));
+      pcc_offer(best, static_cast<pcc_u16>(other));
+    }
+    if (pcc_lane() == 0) work.rows[i] = best;
+  }
+#pragma unroll
+  for (pcc_u32 k = 0; k < kPccColumns; ++k)
+    if (32 * k + pcc_lane() < b.count) work.columns[32 * k + pcc_lane()] = columns[k];
+  __syncwarp();
+}
+
+// pcc_gather by a warp; returns the sum of the cosines, which is all that pcc_resemblance needs.
+__device__ __forceinline__ void pcc_gather_warp(const PccFingerSet& a, const PccFingerSet& b, pcc_u32 most,
+                                                PccFingerWork& work) {
+  pcc_u32 found = 0;
+  for (pcc_u32 step = 0; step < 4; ++step) {
+    const pcc_u32 end = step < 2 ? a.count : b.count;
+    for (pcc_u32 start = 0; start < end; start += 32) {
+      const pcc_u32 k = start + pcc_lane();
+      bool is = k < end;
+      pcc_u32 key = 0, row = 0, column = 0;
+      if (is) {
+        const PccBest best = step < 2 ? work.rows[k] : work.columns[k];
+        key = step & 1 ? best.second : best.first;
+        row = step < 2 ? k : key & 127, column = step < 2 ? key & 127 : k;
+        is = static_cast<pcc_s32>(key >> 7) >= kPccCosineMin;
+        if (is && step >= 2) is = (work.rows[row].first & 127u) != column && (work.rows[row].second & 127u) != column;
+      }
+      const pcc_u32 votes = pcc_votes(is);
+      if (is) {
+        const pcc_u32 at = found + pcc_before(votes);
+        work.found.cosine[at] = static_cast<pcc_u16>(key >> 7);
+        work.found.a[at] = static_cast<pcc_u8>(row), work.found.b[at] = static_cast<pcc_u8>(column);
+      }
+      found += static_cast<pcc_u32>(__popc(votes));
+    }
+  }
+  __syncwarp();
+  const auto at_least_so = [&](pcc_u32 cosine) {  // how many have that cosine or more
+    pcc_u32 n = 0;
+    for (pcc_u32 k = pcc_lane(); k < found; k += 32) n += work.found.cosine[k] >= cosine;
+    return pcc_sum(n);
+  };
+  pcc_u32 least = 0, room = found;  // of the cosine `least`, the first `room` are taken
+  if (found > most) {
+    for (pcc_u32 bit = 256; bit; bit >>= 1)
+      if (at_least_so(least | bit) > most) least |= bit;
+    room = most - at_least_so(least + 1);
+  }
+  pcc_u32 count = 0, equals = 0;
+  for (pcc_u32 start = 0; start < found; start += 32) {
+    const pcc_u32 k = start + pcc_lane();
+    const pcc_u32 cosine = k < found ? work.found.cosine[k] : 0;
+    const bool equal = k < found && cosine == least;
+    const pcc_u32 ties = pcc_votes(equal);
+    const bool take = k < found && (cosine > least || (equal && equals + pcc_before(ties) < room));
+    const pcc_u32 votes = pcc_votes(take);
+    if (take) {
+      const pcc_u32 at = count + pcc_before(votes), i = work.found.a[k], j = work.found.b[k];
+      work.c.a[at] = static_cast<pcc_u8>(i), work.c.b[at] = static_cast<pcc_u8>(j);
+      work.c.cosine[at] = static_cast<pcc_u16>(cosine);
+      work.c.turn[at] = static_cast<pcc_u8>(b.direction[j] - a.direction[i]);
+      work.c.own[at] = static_cast<pcc_u8>(pcc_similarity(cosine));
+      work.ax[at] = a.x[i], work.ay[at] = a.y[i], work.bx[at] = b.x[j], work.by[at] = b.y[j];
+    }
+    count += static_cast<pcc_u32>(__popc(votes)), equals += static_cast<pcc_u32>(__popc(ties));
+  }
+  if (pcc_lane() == 0) work.c.count = count;
+  __syncwarp();
+}
+
+__device__ __forceinline__ void pcc_agree_warp(PccFingerWork& work) {
+  const pcc_u32 n = work.c.count;
+  for (pcc_u32 p = 0; p < n; ++p)
+    for (pcc_u32 q = pcc_lane(); q <= p; q += 32) {
+      const bool apart = work.c.a[p] != work.c.a[q] && work.c.b[p] != work.c.b[q];
+      pcc_u8 agree = 0;
+      if (apart)
+        agree = pcc_compatibility(pcc_step(work.ax[q] - work.ax[p], work.ay[q] - work.ay[p]),
+                                  pcc_step(work.bx[q] - work.bx[p], work.by[q] - work.by[p]), work.c.turn[p],
+                                  work.c.turn[q]);
+      work.agree[p][q] = work.agree[q][p] = agree;
+    }
+  __syncwarp();
+}
+
+enum : pcc_u32 { kPccPlaces = kPccLatentCandidates / 32 };  // candidates that a lane has
+
+// Relaxation: leaves the weights in `work` and this lane's raw supports in `raw`; returns the greatest.
+__device__ __forceinline__ pcc_u32 pcc_relax_warp(PccFingerWork& work, pcc_s32 (&raw)[kPccPlaces]) {
+  const pcc_u32 n = work.c.count;
+  for (pcc_u32 p = pcc_lane(); p < n; p += 32) work.weight[p] = work.c.own[p] >> 1;
+  __syncwarp();
+  pcc_u32 most = 0;
+  for (pcc_s32 round = 0; round < kPccRounds; ++round) {
+    pcc_u32 mine = 0;
+#pragma unroll
+    for (pcc_u32 k = 0; k < kPccPlaces; ++k) {
+      const pcc_u32 p = 32 * k + pcc_lane();
+      raw[k] = 0;
+      if (p >= n) continue;
+      pcc_s32 support = kPccOwn * work.c.own[p];
+      for (pcc_u32 q = 0; q < n; ++q) support += work.agree[q][p] * work.weight[q];  // symmetric; no bank conflicts
+      raw[k] = support * work.c.own[p];
+      mine = mine > static_cast<pcc_u32>(raw[k]) ? mine : static_cast<pcc_u32>(raw[k]);
+    }
+    most = pcc_most(mine);  // its shuffles are a barrier, too: all have read the weights
+    const pcc_u32 shift = pcc_shift_to(most, 15);
+    most >>= shift;
+    __syncwarp();
+    if (!most) return 0;
+    const pcc_s32 factor = (127 << 16) / static_cast<pcc_s32>(most);
+#pragma unroll
+    for (pcc_u32 k = 0; k < kPccPlaces; ++k) {
+      const pcc_u32 p = 32 * k + pcc_lane();
+      raw[k] >>= shift;
+      if (p < n) work.weight[p] = raw[k] * factor >> 16;
+    }
+    __syncwarp();
+  }
+  return most;
+}
+
+// The best first, one to one, each with the support of half of those before it.
+__device__ __forceinline__ void pcc_accept_warp(PccFingerWork& work, const pcc_s32 (&raw)[kPccPlaces], pcc_u32 most) {
+  const pcc_u32 n = work.c.count;
+  pcc_u32 order[kPccPlaces];  // raw << 6 | 63 - p, and 1 more; 0: not eligible, or done
+#pragma unroll
+  for (pcc_u32 k = 0; k < kPccPlaces; ++k) {
+    const pcc_u32 p = 32 * k + pcc_lane();
+    const bool eligible = p < n && raw[k] * kPccEligible > static_cast<pcc_s32>(most);
+    order[k] = eligible ? (static_cast<pcc_u32>(raw[k]) << 6 | (63 - p)) + 1 : 0;
+  }
+  pcc_u32 count = 0, sum = 0;
+  for (;;) {
+    pcc_u32 mine = 0;
+#pragma unroll
+    for (pcc_u32 k = 0; k < kPccPlaces; ++k) mine = mine > order[k] ? mine : order[k];
+    const pcc_u32 best = pcc_most(mine);
+    if (!best) break;
+    const pcc_u32 p = 63 - ((best - 1) & 63);
+#pragma unroll
+    for (pcc_u32 k = 0; k < kPccPlaces; ++k) order[k] = order[k] == best ? 0 : order[k];
+    bool taken = false;
+    pcc_u32 support = 0, agreement = 0;
+    for (pcc_u32 k = pcc_lane(); k < count; k += 32) {
+      taken |= work.accepted.a[k] == work.c.a[p] || work.accepted.b[k] == work.c.b[p];
+      const pcc_u32 agree = work.agree[p][work.chosen[k]];
+      support += static_cast<pcc_s32>(agree) > kPccSupport;
+      agreement += agree;
+    }
+    if (pcc_votes(taken) || 2 * pcc_sum(support) < count) continue;
+    sum += agreement;
+    if (pcc_lane() == 0) {
+      work.chosen[count] = static_cast<pcc_u8>(p);
+      work.accepted.a[count] = work.c.a[p], work.accepted.b[count] = work.c.b[p];
+      work.accepted.weight[count] = static_cast<pcc_u8>(work.weight[p]);
+    }
+    ++count;
+    __syncwarp();
+  }
+  sum = pcc_sum(sum);
+  if (pcc_lane() == 0) work.accepted.count = count, work.accepted.agreement = 2 * sum;
+  __syncwarp();
+}
+
+// pcc_pair_again, but for which minutiae pair: only how many.
+__device__ __forceinline__ void pcc_pair_warp(const PccFingerSet& a, const PccFingerSet& b, PccFingerWork& work,
+                                              PccFingerResult& r) {
+  const PccPose pose = work.pose;
+  __syncwarp();  // all have left `agree`, whose place `paired` takes
+  for (pcc_u32 i = pcc_lane(); i < a.count; i += 32) {
+    const PccPoint there = pcc_forth(pose, a.x[i], a.y[i]);
+    work.paired.in_b[i] = there;
+    work.paired.nearest_b[i] = 0xFFFF;
+    r.overlap_a += pcc_inside(b, there.x + pose.bx, there.y + pose.by);
+  }
+  __syncwarp();
+  for (pcc_u32 j = pcc_lane(); j < b.count; j += 32) {
+    const PccPoint in_a = pcc_back(pose, b.x[j], b.y[j]);
+    r.overlap_b += pcc_inside(a, in_a.x + pose.ax, in_a.y + pose.ay);
+    const PccPoint here = pcc_here(pose, b.x[j], b.y[j]);
+    pcc_u32 nearest = 0xFFFF;
+    for (pcc_u32 i = 0; i < a.count; ++i) {
+      const pcc_u32 apart = static_cast<pcc_u32>(pcc_apart(work.paired.in_b[i], here));
+      const pcc_u8 direction = static_cast<pcc_u8>(a.direction[i] + pose.turn);
+      if (apart >= static_cast<pcc_u32>(kPccPairReach)) continue;
+      if (pcc_turn_between(direction, b.direction[j]) > kPccPairTurn) continue;
+      atomicMin(&work.paired.nearest_b[i], apart << 7 | j);
+      nearest = nearest < (apart << 7 | i) ? nearest : apart << 7 | i;
+    }
+    work.paired.nearest_a[j] = static_cast<pcc_u16>(nearest);
+  }
+  __syncwarp();
+  for (pcc_u32 i = pcc_lane(); i < a.count; i += 32) {
+    const pcc_u32 nearest = work.paired.nearest_b[i];
+    r.paired += nearest != 0xFFFF && (work.paired.nearest_a[nearest & 127] & 127u) == i;
+  }
+  r.overlap_a = pcc_sum(r.overlap_a), r.overlap_b = pcc_sum(r.overlap_b), r.paired = pcc_sum(r.paired);
+  __syncwarp();
+}
+
+// The score of pcc_compare_fingers; all lanes return it.
+__device__ __forceinline__ pcc_s32 pcc_compare_warp(const PccFingerSet& one, const PccFingerSet& other, pcc_u32 latent,
+                                                    PccFingerWork& work) {
+  const bool swapped = !pcc_comes_first(one, other);
+  const PccFingerSet a = swapped ? other : one, b = swapped ? one : other;
+  if (swapped && latent) latent = kPccFirstLatent + kPccSecondLatent - latent;
+  if (a.count < kPccLeast) return 0;
+  pcc_resemble(a, b, !latent, work);
+  pcc_gather_warp(a, b, latent ? kPccLatentCandidates : kPccCandidates, work);
+  PccFingerResult r = PccFingerResult();
+  if (pcc_lane() == 0) r.resemblance = static_cast<pcc_u32>(pcc_resemblance(work.c));
+  r.resemblance = __shfl_sync(kPccEveryLane, r.resemblance, 0);
+  pcc_agree_warp(work);
+  pcc_s32 raw[kPccPlaces];
+  const pcc_u32 most = pcc_relax_warp(work, raw);
+  pcc_accept_warp(work, raw, most);
+  r.accepted = work.accepted.count, r.agreement = work.accepted.agreement;
+  if (r.accepted >= 2) {
+    if (pcc_lane() == 0) work.pose = pcc_fit(a, b, work.accepted);
+    __syncwarp();
+    pcc_pair_warp(a, b, work, r);
+  }
+  return pcc_final_score(r, latent);
+}
+
+// The columns of finger_sets.h, those of the minutiae in one buffer: set k has the places start[k] ... start[k + 1]
+// - 1.
+__device__ __forceinline__ PccFingerSet pcc_finger_set(const pcc_u32* start, const pcc_u8* count, const pcc_s16* corner,
+                                                       const pcc_u8* cell, const pcc_u64* order, const pcc_u32* area,
+                                                       const pcc_u32* words, const pcc_u16* inverse, const pcc_s16* x,
+                                                       const pcc_s16* y, const pcc_u8* direction, pcc_u32 k) {
+  const pcc_u64 at = start[k];
+  PccFingerSet set;
+  set.words = words + at * kPccWords, set.inverse = inverse + at;
+  set.x = x + at, set.y = y + at, set.direction = direction + at;
+  set.area = area + static_cast<pcc_u64>(k) * kPccCells;
+  set.count = count[k], set.stride = start[k + 1] - start[k];
+  set.left = corner[2 * k], set.top = corner[2 * k + 1], set.cell = cell[k];
+  set.order = order[k];
+  return set;
+}
+
+// Grid: (any number, probes). scores[probe][reference]: the sum over all pairs of their sets. `*_sets`: the first set
+// of each template, and the end; `*_corner`: left and top of each set.
+extern "C" __global__ void __launch_bounds__(kPccFingerThreads)
+    finger_scores(const pcc_u32* a_sets, const pcc_u32* a_start, const pcc_u8* a_count, const pcc_s16* a_corner,
+                  const pcc_u8* a_cell, const pcc_u64* a_order, const pcc_u32* a_area, const pcc_u32* a_words,
+                  const pcc_u16* a_inverse, const pcc_s16* a_x, const pcc_s16* a_y, const pcc_u8* a_direction,
+                  const pcc_u32* b_sets, const pcc_u32* b_start, const pcc_u8* b_count, const pcc_s16* b_corner,
+                  const pcc_u8* b_cell, const pcc_u64* b_order, const pcc_u32* b_area, const pcc_u32* b_words,
+                  const pcc_u16* b_inverse, const pcc_s16* b_x, const pcc_s16* b_y, const pcc_u8* b_direction,
+                  pcc_u32 references, pcc_u32 latent, pcc_s32* scores) {
+  __shared__ PccFingerWork work[kPccFingerWarps];
+  const pcc_u32 warp = threadIdx.x / 32, probe = blockIdx.y;
+  for (pcc_u32 r = blockIdx.x * kPccFingerWarps + warp; r < references; r += gridDim.x * kPccFingerWarps) {
+    pcc_s32 sum = 0;
+    for (pcc_u32 i = a_sets[probe]; i < a_sets[probe + 1]; ++i)
+      for (pcc_u32 j = b_sets[r]; j < b_sets[r + 1]; ++j)
+        sum += pcc_compare_warp(pcc_finger_set(a_start, a_count, a_corner, a_cell, a_order, a_area, a_words, a_inverse,
+                                               a_x, a_y, a_direction, i),
+                                pcc_finger_set(b_start, b_count, b_corner, b_cell, b_order, b_area, b_words, b_inverse,
+                                               b_x, b_y, b_direction, j),
+                                latent, work[warp]);
+    if (pcc_lane() == 0) scores[static_cast<pcc_u64>(probe) * references + r] = sum;
+  }
+}

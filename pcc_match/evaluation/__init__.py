@@ -1,0 +1,1 @@
+"""How well a comparator tells people apart: error rates with their uncertainty, and a report that people can read."""
