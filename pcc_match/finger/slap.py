@@ -89,10 +89,12 @@ def examine_slap(
 
 def _clear(found: dict[str, NDArray[Any]]) -> NDArray[np.bool_]:
     """The cells with ridges beyond doubt: next joints, palms, print and handwriting touch the fingers of cards."""
-    mask, quality = found["mask"] != 0, found["quality"]
+    mask: NDArray[np.bool_] = found["mask"] != 0
+    quality = found["quality"]
     if not mask.any():
         return mask
-    return np.logical_and(mask, quality > _CLEAR * float(np.quantile(quality[mask], 0.9)))
+    clear: NDArray[np.bool_] = mask & (quality > _CLEAR * np.quantile(quality[mask], 0.9))
+    return clear
 
 
 def _cut(
