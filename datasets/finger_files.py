@@ -126,7 +126,8 @@ def write_prints(
 
 def _truth_rows(made: Impressions) -> Iterator[tuple[object, ...]]:
     """In the order of _FINGER_TRUTH."""
-    counts = np.diff(made.offsets.astype(np.int64))
+    ends = made.offsets.astype(np.int64)
+    counts = ends[1:] - ends[:-1]
     spurious = np.bincount(np.repeat(np.arange(len(made)), counts)[made.origin < 0], minlength=len(made))
     fingers, numbers = made.finger.tolist(), made.impression.tolist()
     return zip(

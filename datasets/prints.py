@@ -107,10 +107,9 @@ def master(seed: int, finger: int = 0) -> Master:
     cosine, sine = np.cos(twice), np.sin(twice)
     cosine, sine = (cv2.GaussianBlur(part, (0, 0), 1.2) for part in (cosine, sine))
     ridges = _grow(random, cosine, sine, period=float(random.uniform(8.2, 9.8)))
-    middle = np.array([WIDTH / 2, HEIGHT / 2])
-    points = drawn.points.reshape(-1, 3)
-    cores = middle + points[points[:, 0] > 0, 1:]
-    deltas = middle + points[points[:, 0] < 0, 1:]
+    points = drawn.points.reshape(-1, 3).astype(np.float64) + np.array([0, WIDTH / 2, HEIGHT / 2])
+    cores: NDArray[np.float64] = points[points[:, 0] > 0, 1:]
+    deltas: NDArray[np.float64] = points[points[:, 0] < 0, 1:]
     x, y, angle, type = _minutiae(ridges, drawn.pad)
     return Master(seed, finger, PATTERNS[drawn.pattern], drawn.pad, cores, deltas, ridges, x, y, angle, type)
 
@@ -316,7 +315,9 @@ class _Taken:
     def _onto(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Where points of the master (n, 2) lie in the image."""
         u, v = ((points - (WIDTH / 2, HEIGHT / 2)) / 128).T
-        return (points + (self._bend @ (u * u, u * v, v * v)).T - self._middle) @ self._turn.T + self._to
+        bent: NDArray[np.float64] = points + (self._bend @ (u * u, u * v, v * v)).T
+        placed: NDArray[np.float64] = (bent - self._middle) @ self._turn.T + self._to
+        return placed
 
     def _from(self) -> tuple[Plane, Plane]:
         """Where each pixel of the image lies in the master: x and y."""
@@ -355,7 +356,8 @@ class _Taken:
         dark = contact * (0.5 + 0.5 * np.tanh(np.float32(2.3) * level))
         for _ in range(under.scars):
             dark, self._clear = self._scar(dark, self._clear)
-        return cv2.GaussianBlur(dark, (0, 0), 0.75)
+        soft: Plane = cv2.GaussianBlur(dark, (0, 0), 0.75)
+        return soft
 
     def _scar(self, dark: Plane, clear: Plane) -> tuple[Plane, Plane]:
         """A light line across the print, a little crooked."""
@@ -427,7 +429,8 @@ def _surface(random: np.random.Generator, height: int, width: int) -> Plane:
             text = "".join(random.choice(letters, 60))
             cv2.putText(ink, text, (-8, int(line)), cv2.FONT_HERSHEY_SIMPLEX, size, 255, 2, cv2.LINE_AA)
     ink = cv2.GaussianBlur(ink, (0, 0), 0.9)
-    return base * (1 - ink.astype(np.float32) * np.float32(random.uniform(0.2, 0.6) / 255))
+    surface: Plane = base * (1 - ink.astype(np.float32) * np.float32(random.uniform(0.2, 0.6) / 255))
+    return surface
 
 
 def opencv() -> ModuleType:
