@@ -32,8 +32,13 @@ build: .venv/.built
 report: .venv/.report
 	$(BIN)/python benchmarks/report.py
 
-demo: build
+.venv/.exchange: .venv/.built pyproject.toml
+	$(BIN)/python -m pip install --quiet --no-build-isolation --editable ".[exchange]"
+	touch $@
+
+demo: .venv/.exchange
 	$(BIN)/python benchmarks/demo.py
+	$(BIN)/python benchmarks/demo_exchange.py
 
 test: .venv/.tools lint
 	$(BIN)/pytest -n 2
@@ -51,13 +56,16 @@ format: .venv/.tools
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(CXX_FILES)
 
-bench: .venv/.bench
+bench: .venv/.bench .venv/.exchange
 	$(BIN)/python benchmarks/bench_dna.py
+	$(BIN)/python benchmarks/bench_exchange.py
 
-# Damaged WSQ, JPEG and ITL files by the ten thousand: nothing but RecordError, nothing for the sanitizers to find.
+# Damaged WSQ, JPEG, ITL files and XML messages by the ten thousand: nothing but RecordError and ExchangeError, nothing
+# for the sanitizers to find.
 fuzz: .venv/.tools
 	$(BIN)/python tests/fuzz/run_image_fuzz.py
 	$(BIN)/python tests/fuzz/itl_fuzz.py
+	$(BIN)/python tests/fuzz/dna_fuzz.py
 
 # On a GPU machine, with its own python3, CuPy, g++ and nvcc; no network. Writes benchmarks/results/gpu-<date>.json.
 gpu-check:
@@ -65,7 +73,7 @@ gpu-check:
 
 # The CUDA kernels on the CPU under AddressSanitizer and UndefinedBehaviorSanitizer, at more length than in the tests.
 sanitize: .venv/.tools
-	cd tests && $(abspath $(BIN))/python -m kernels_on_host.tape
+	cd tests && $(abspath $(BIN))/python -m kernels_on_host.tape && $(abspath $(BIN))/python -m kernels_on_host.tape --kind finger
 
 clean:
 	rm -rf .venv build pcc_match.egg-info pcc_match/_cpu*.so

@@ -122,7 +122,7 @@ class Check:
     def tests(self) -> dict[str, Any]:
         options = ["-q", "-p", "no:cacheprovider", "-o", "addopts=--import-mode=importlib"]  # warnings do not fail here
         gpu = [] if self.host else ["--require-gpu"]
-        files = ["tests/test_cuda.py", "tests/test_cuda_kernels.py"]
+        files = ["tests/test_cuda.py", "tests/test_cuda_kernels.py", "tests/test_finger_cuda.py"]
         output = self.python("-m", "pytest", *options, *gpu, *files, limit=240)
         print(indent(output[-1500:]))
         return {"summary": output.strip().splitlines()[-1]}
@@ -144,18 +144,23 @@ class Check:
 
     def sanitizers(self) -> dict[str, Any]:
         """compute-sanitizer on the launches of a tape, that is, on every kernel the way the driver starts it."""
-        tape, program, planted = WORK / "tape", WORK / "replay", WORK / "planted"
-        self.python("-m", "kernels_on_host.tape", "--keep", tape, "--profiles", 1100, "--probes", 70, limit=100)
-        self.python("-m", "kernels_on_host.tape", "--cuda-source", program.with_suffix(".cu"), limit=60)
+        planted, replays = WORK / "planted", []
+        for kind in ("dna", "finger"):
+            tape, program = WORK / f"{kind}.tape", WORK / f"{kind}_replay"
+            recorded = ("--kind", kind, "--keep", tape, "--profiles", 1100, "--probes", 70)
+            self.python("-m", "kernels_on_host.tape", *recorded, limit=100)
+            source = ("--kind", kind, "--cuda-source", program.with_suffix(".cu"))
+            self.python("-m", "kernels_on_host.tape", *source, limit=60)
+            replays.append((program, tape))
         planted.with_suffix(".cu").write_text(PLANTED)
         nvcc = shutil.which("nvcc") or "/usr/local/cuda/bin/nvcc"
         architecture = "sm_90" if self.host else self.architecture()
-        for built in (program, planted):
+        for built in (*(program for program, _ in replays), planted):
             options = ["-std=c++17", "-O2", "-lineinfo", f"-arch={architecture}"]
             self.run([nvcc, *options, built.with_suffix(".cu"), "-o", built], 120)
         if self.host:
             return {"left out": "a rehearsal ends with the compilation"}
-        result = {"without a tool": self.run([program, tape], 60).strip()}
+        result = {"without a tool": " ".join(self.run([*replay], 60).strip() for replay in replays)}
         sanitizer = shutil.which("compute-sanitizer") or "/usr/local/cuda/bin/compute-sanitizer"
         failures = []
         for tool in TOOLS:
@@ -165,7 +170,7 @@ class Check:
             else:
                 try:
                     compare = {"REPLAY_WITHOUT_COMPARISON": "1"} if tool == "initcheck" else {}
-                    output = self.run([*command, program, tape], 90, **compare)
+                    output = "".join(self.run([*command, *replay], 90, **compare) for replay in replays)
                     result[tool] = " ".join(re.findall(r"ERROR SUMMARY.*|\d+ launches replayed", output))
                 except Failure as e:
                     failures.append(f"{tool}: {e}")

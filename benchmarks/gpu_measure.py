@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import gpu_fingers
 import numpy as np
 
 from pcc_match import _cpu, datasets
@@ -315,8 +316,10 @@ def main() -> None:
     print(f"   {device.name}, {device.multiprocessors} multiprocessors, {device.shared_bytes:,} bytes of shared memory")
     if options.what == "parity":
         result = parity(device, options.host)
+        result |= gpu_fingers.parity(options.host)
     else:
         result = throughput(device, options.host, options.seconds)
+        result["fingers"] = gpu_fingers.throughput(options.host, result.get("copy_bytes_per_second"))
     options.output.write_text(json.dumps(result, indent=1))
 
 

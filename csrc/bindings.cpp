@@ -873,11 +873,12 @@ py::array_t<int16_t> minutiae_array(const std::vector<pcc::extract::Minutia>& mi
 
 py::dict extract_print(const Array<uint8_t>& image, int set) {
   require_grey(image);
+  if (set < 0 || set >= int(std::size(pcc::extract::kFilters))) throw std::invalid_argument("no such set");
   const auto height = py::ssize_t(image.shape(0)), width = py::ssize_t(image.shape(1));
   pcc::extract::Print print;
   {
     py::gil_scoped_release release;
-    print = pcc::extract::extract(image.data(), int(width), int(height), pcc::extract::settings_of(set));
+    print = pcc::extract::extract(image.data(), int(width), int(height), pcc::extract::kFilters[set]);
   }
   const pcc::extract::Maps& maps = print.maps;
   py::dict result;

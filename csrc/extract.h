@@ -7,14 +7,13 @@
 
 namespace pcc::extract {
 
-// What differs between the two minutiae sets of one image; the rest are constants beside their use.
-struct Settings {
-  float window;  // standard deviation of the window that orientation is averaged over, pixels
-  float along;   // standard deviation of the enhancing filter along the ridge, pixels
-  float across;  // and across it, as a part of the ridge distance
-  float passes;
-  float t[24];
+// The enhancing filter: standard deviations along the ridge, in pixels, and across it, as a part of the ridge distance.
+struct Filter {
+  float along, across;
 };
+// One for each minutiae set of an image. The long one is better on its own (benchmarks/accuracy_extract.py); the short
+// one errs elsewhere.
+constexpr Filter kFilters[] = {{5.0f, 0.42f}, {3.0f, 0.35f}};
 
 enum Type : std::uint8_t { kOther = 0, kRidgeEnding = 1, kBifurcation = 2 };
 
@@ -67,14 +66,13 @@ struct Between {
 };
 
 Plane normalise(const std::uint8_t* grey, int width, int height, std::vector<float>& contrast);
-Maps make_maps(const Plane& image, const std::vector<float>& contrast, const Settings& settings);
-Plane enhance(const Plane& image, const Maps& maps, const Settings& settings);
+Maps make_maps(const Plane& image, const std::vector<float>& contrast);
+Plane enhance(const Plane& image, const Maps& maps, const Filter& filter);
 std::vector<std::uint8_t> thin(const Plane& enhanced, const Maps& maps);
-std::vector<Minutia> find_minutiae(std::vector<std::uint8_t>& skeleton, const Plane& enhanced, const Maps& maps,
-                                   const Settings& settings);
-Print extract(const std::uint8_t* grey, int width, int height, const Settings& settings);
+// Repairs the skeleton first.
+std::vector<Minutia> find_minutiae(std::vector<std::uint8_t>& skeleton, int width, int height, const Maps& maps);
+Print extract(const std::uint8_t* grey, int width, int height, const Filter& filter);
 std::vector<std::uint8_t> resample(const std::uint8_t* grey, int width, int height, int to_width, int to_height);
-Settings settings_of(int set);  // 0 or 1
 
 // Direction of (x, y), 256 per turn; 0 for (0, 0).
 float direction(float x, float y);

@@ -4,7 +4,12 @@
 #include <map>
 #include <mutex>
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 #include "extract.h"
+#include "isa.h"
 
 namespace pcc::extract {
 
@@ -14,7 +19,7 @@ constexpr int kOrientations = 32, kWavelengths = 14;
 constexpr float kShortest = 5.0f, kStep = 1.09f;  // 5.0, 5.45 ... 15.3 pixels
 
 struct Kernel {
-  int radius, taps;                  // 2 radius + 1 rows of `taps` values, a multiple of 8
+  int radius, taps;                  // 2 radius + 1 rows of `taps` values, a multiple of 16
   std::vector<std::int16_t> values;  // sum of absolute values about 4096
 };
 
@@ -22,7 +27,7 @@ Kernel make_kernel(int orientation, float wavelength, float along, float across)
   const double t = M_PI * orientation / kOrientations, sv = along, su = across * wavelength;
   Kernel k{};
   k.radius = std::min(Plane::kMargin - 8, int(std::max(sv, su) * 2.3 + 0.5));
-  k.taps = (2 * k.radius + 1 + 7) / 8 * 8;
+  k.taps = (2 * k.radius + 1 + 15) / 16 * 16;
   const int side = 2 * k.radius + 1;
   std::vector<double> v(std::size_t(side) * side), envelope(v.size());
   double sum = 0, weight = 0, absolute = 0;
@@ -57,42 +62,59 @@ const Bank& bank(float along, float across) {
   return b;
 }
 
-// Rows of `taps` values, taps a multiple of 8; int32 sums cannot overflow: 4096 * 1000 * 2.
+// The filter at four pixels: at, beside it, below it, below and beside. int32 sums cannot overflow: 4096 * 1000 * 2.
+using Four = void (*)(const Kernel& kernel, const std::int16_t* at, int stride, std::int32_t out[4]);
+
 template <int taps>
-std::int32_t apply(const Kernel& k, const std::int16_t* at, int stride) {
-  std::int32_t sum = 0;
-  const std::int16_t* row = at - std::ptrdiff_t(k.radius) * stride - k.radius;
-  const std::int16_t* weight = k.values.data();
-  for (int y = 0; y < 2 * k.radius + 1; ++y, row += stride, weight += taps)
-    for (int x = 0; x < taps; ++x) sum += std::int32_t(row[x]) * weight[x];
-  return sum;
+void four_of(const Kernel& kernel, const std::int16_t* at, int stride, std::int32_t out[4]) {
+  std::int32_t a = 0, b = 0, c = 0, d = 0;
+  const std::int16_t *row = at - std::ptrdiff_t(kernel.radius) * stride - kernel.radius, *w = kernel.values.data();
+  for (int y = 0; y < 2 * kernel.radius + 1; ++y, row += stride, w += taps) {
+    for (int x = 0; x < taps; ++x) a += std::int32_t(row[x]) * w[x];
+    for (int x = 0; x < taps; ++x) b += std::int32_t(row[x + 1]) * w[x];
+    for (int x = 0; x < taps; ++x) c += std::int32_t(row[stride + x]) * w[x];
+    for (int x = 0; x < taps; ++x) d += std::int32_t(row[stride + x + 1]) * w[x];
+  }
+  out[0] = a, out[1] = b, out[2] = c, out[3] = d;
 }
 
-std::int32_t apply(const Kernel& k, const std::int16_t* at, int stride) {
-  switch (k.taps) {
-    case 16:
-      return apply<16>(k, at, stride);
-    case 24:
-      return apply<24>(k, at, stride);
-    case 32:
-      return apply<32>(k, at, stride);
-    case 40:
-      return apply<40>(k, at, stride);
-    case 48:
-      return apply<48>(k, at, stride);
-    case 56:
-      return apply<56>(k, at, stride);
-    case 64:
-      return apply<64>(k, at, stride);
-    default:
-      return apply<72>(k, at, stride);
-  }
+void four_portable(const Kernel& kernel, const std::int16_t* at, int stride, std::int32_t out[4]) {
+  static constexpr Four kOf[] = {four_of<16>, four_of<32>, four_of<48>, four_of<64>, four_of<80>};
+  kOf[kernel.taps / 16 - 1](kernel, at, stride, out);
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx2"))) void four_avx2(const Kernel& kernel, const std::int16_t* at, int stride,
+                                               std::int32_t out[4]) {
+  __m256i sum[4] = {};
+  const std::int16_t *row = at - std::ptrdiff_t(kernel.radius) * stride - kernel.radius, *w = kernel.values.data();
+  for (int y = 0; y < 2 * kernel.radius + 1; ++y, row += stride)
+    for (int x = 0; x < kernel.taps; x += 16, w += 16) {
+      const __m256i weights = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w));
+      for (int k = 0; k < 4; ++k) {
+        const std::int16_t* from = row + (k / 2) * stride + x + k % 2;
+        const __m256i values = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+        sum[k] = _mm256_add_epi32(sum[k], _mm256_madd_epi16(values, weights));
+      }
+    }
+  const __m256i pairs = _mm256_hadd_epi32(_mm256_hadd_epi32(sum[0], sum[1]), _mm256_hadd_epi32(sum[2], sum[3]));
+  const __m128i all = _mm_add_epi32(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(out), all);
+}
+#endif
+
+Four four_kernel() {
+#if defined(__x86_64__)
+  if (active_isa() != Isa::portable) return four_avx2;
+#endif
+  return four_portable;
 }
 
 }  // namespace
 
-Plane enhance(const Plane& image, const Maps& maps, const Settings& s) {
-  const Bank& kernels = bank(s.along, s.across);
+Plane enhance(const Plane& image, const Maps& maps, const Filter& filter) {
+  const Bank& kernels = bank(filter.along, filter.across);
+  const Four four = four_kernel();
   Plane out(image.width, image.height);
   float bounds[kWavelengths];  // the upper end of each wavelength's share
   float l = kShortest;
@@ -124,10 +146,11 @@ Plane enhance(const Plane& image, const Maps& maps, const Settings& s) {
       int w = 0;
       while (w + 1 < kWavelengths && length > bounds[w]) ++w;
       const Kernel& kernel = kernels[std::size_t(orientation) * kWavelengths + w];
-      for (int v = y; v < std::min(y + 2, image.height); ++v)
-        for (int u = x; u < std::min(x + 2, image.width); ++u)
-          out.row(v)[u] =
-              std::int16_t(std::max(-1000, std::min(1000, apply(kernel, image.row(v) + u, image.stride) >> 11)));
+      std::int32_t sums[4];
+      four(kernel, image.row(y) + x, image.stride, sums);
+      for (int k = 0; k < 4; ++k)
+        if (x + k % 2 < image.width && y + k / 2 < image.height)
+          out.row(y + k / 2)[x + k % 2] = std::int16_t(std::max(-1000, std::min(1000, sums[k] >> 11)));
     }
   return out;
 }

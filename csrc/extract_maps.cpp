@@ -48,6 +48,17 @@ std::vector<std::uint8_t> seen(const std::uint8_t* grey, int width, int height) 
   return keep;
 }
 
+// Standard deviations of the windows that maps are averaged over, in cells unless stated.
+constexpr float kOrientationWindow = 7;   // pixels
+constexpr float kWide = 2, kFine = 0.6f;  // orientation: of cells that disagree; at the end
+constexpr float kNear = 0.5f;             // the spectra
+constexpr float kEven = 1.5f;             // ridge distance
+constexpr float kTrust = 1;               // the quality of minutiae
+constexpr float kVote = 1;                // the vote on where there is a print
+constexpr float kLongest = 15;            // pixels, ridge distance
+// A print is where ridges explain this part of the variance, and the contrast is this part of the image's best.
+constexpr float kLeastQuality = 0.06f, kLeastContrast = 0.2f;
+
 // Gaussian over cells; edges repeat nothing: weights are divided by what lies inside.
 void smooth(std::vector<float>& map, int columns, int rows, float sigma) {
   if (sigma < 0.05f) return;
@@ -123,7 +134,7 @@ Plane normalise(const std::uint8_t* grey, int width, int height, std::vector<flo
 
 namespace {
 
-void find_orientation(const Plane& image, const Settings& s, Maps& maps) {
+void find_orientation(const Plane& image, Maps& maps) {
   const int width = image.width, height = image.height, columns = maps.columns, rows = maps.rows;
   const std::size_t cells = std::size_t(columns) * rows;
   std::vector<float> xx(cells), xy(cells), yy(cells);
@@ -139,17 +150,18 @@ void find_orientation(const Plane& image, const Settings& s, Maps& maps) {
     const std::int16_t *a = soft.row(y - 1), *b = soft.row(y), *c = soft.row(y + 1);
     const std::size_t base = std::size_t(y / kCell) * columns;
     for (int left = 0; left < width; left += kCell) {
-      float sxx = 0, sxy = 0, syy = 0;
+      std::int32_t sxx = 0, sxy = 0, syy = 0;  // at most 8 * 8000^2
       const int right = std::min(left + kCell, width - 1);
       for (int x = std::max(left, 1); x < right; ++x) {
-        const float gx = float(a[x + 1] + 2 * b[x + 1] + c[x + 1] - a[x - 1] - 2 * b[x - 1] - c[x - 1]);
-        const float gy = float(c[x - 1] + 2 * c[x] + c[x + 1] - a[x - 1] - 2 * a[x] - a[x + 1]);
+        const int gx = a[x + 1] + 2 * b[x + 1] + c[x + 1] - a[x - 1] - 2 * b[x - 1] - c[x - 1];
+        const int gy = c[x - 1] + 2 * c[x] + c[x + 1] - a[x - 1] - 2 * a[x] - a[x + 1];
         sxx += gx * gx, sxy += gx * gy, syy += gy * gy;
       }
-      xx[base + left / kCell] += sxx, xy[base + left / kCell] += sxy, yy[base + left / kCell] += syy;
+      const std::size_t i = base + left / kCell;
+      xx[i] += float(sxx), xy[i] += float(sxy), yy[i] += float(syy);
     }
   }
-  const float sigma = s.window / kCell;
+  const float sigma = kOrientationWindow / kCell;
   smooth(xx, columns, rows, sigma), smooth(xy, columns, rows, sigma), smooth(yy, columns, rows, sigma);
   maps.cos2.resize(cells), maps.sin2.resize(cells);
   for (std::size_t i = 0; i < cells; ++i) {
@@ -159,13 +171,13 @@ void find_orientation(const Plane& image, const Settings& s, Maps& maps) {
   }
   // A wider mean where cells disagree: the less coherent a cell, the more its neighbours count.
   std::vector<float> c = maps.cos2, d = maps.sin2;
-  smooth(c, columns, rows, s.t[0]), smooth(d, columns, rows, s.t[0]);
+  smooth(c, columns, rows, kWide), smooth(d, columns, rows, kWide);
   for (std::size_t i = 0; i < cells; ++i) {
     const float coherence = std::sqrt(maps.cos2[i] * maps.cos2[i] + maps.sin2[i] * maps.sin2[i]);
     maps.cos2[i] = coherence * maps.cos2[i] + (1 - coherence) * c[i];
     maps.sin2[i] = coherence * maps.sin2[i] + (1 - coherence) * d[i];
   }
-  smooth(maps.cos2, columns, rows, s.t[1]), smooth(maps.sin2, columns, rows, s.t[1]);
+  smooth(maps.cos2, columns, rows, kFine), smooth(maps.sin2, columns, rows, kFine);
 }
 
 // The profile across the ridges of a window, 48 x 16 pixels along the ridge, and how much of it each wavelength
@@ -200,7 +212,7 @@ struct Waves {
   }
 };
 
-void find_wavelength(const Plane& image, const std::vector<float>& contrast, const Settings& s, Maps& maps) {
+void find_wavelength(const Plane& image, const std::vector<float>& contrast, Maps& maps) {
   static const Waves waves;
   const int columns = maps.columns, rows = maps.rows;
   const std::size_t cells = std::size_t(columns) * rows;
@@ -240,8 +252,8 @@ void find_wavelength(const Plane& image, const std::vector<float>& contrast, con
       }
       for (int k = 0; k < kWaves; ++k) power[k][i] = c[k] * c[k] + d[k] * d[k];
     }
-  for (int k = 0; k < kWaves; ++k) smooth(power[k], columns, rows, s.t[2]);
-  smooth(total, columns, rows, s.t[2]);
+  for (int k = 0; k < kWaves; ++k) smooth(power[k], columns, rows, kNear);
+  smooth(total, columns, rows, kNear);
   maps.wavelength.assign(cells, 0), maps.quality.assign(cells, 0);
   std::vector<float> weight(cells);
   for (std::size_t i = 0; i < cells; ++i) {
@@ -257,12 +269,14 @@ void find_wavelength(const Plane& image, const std::vector<float>& contrast, con
     }
     const int low = std::min(int(at), kWaves - 2);
     const float length = waves.length[low] * (1 + (at - low) * (kStep - 1));
-    maps.quality[i] = std::min(1.0f, p / total[i]);
+    // Print and handwriting on cards vary more slowly than ridges do.
+    const float as_ridges = std::max(0.0f, std::min(1.0f, (kLongest - length) / 2));
+    maps.quality[i] = std::min(1.0f, p / total[i]) * as_ridges;
     weight[i] = maps.quality[i] * maps.quality[i];
     maps.wavelength[i] = weight[i] * length;
   }
   std::vector<float> near = maps.wavelength, near_weight = weight;
-  smooth(near, columns, rows, s.t[3]), smooth(near_weight, columns, rows, s.t[3]);
+  smooth(near, columns, rows, kEven), smooth(near_weight, columns, rows, kEven);
   smooth(maps.wavelength, columns, rows, 8), smooth(weight, columns, rows, 8);
   for (std::size_t i = 0; i < cells; ++i) {  // the near mean, and a little of the wide one for cells without ridges
     const float w = near_weight[i] + 0.02f * weight[i];
@@ -292,7 +306,7 @@ void drop_small(std::vector<std::uint8_t>& mask, int columns, int rows, std::uin
   }
 }
 
-void find_mask(const std::vector<float>& contrast, const Settings& s, Maps& maps) {
+void find_mask(const std::vector<float>& contrast, Maps& maps) {
   const int columns = maps.columns, rows = maps.rows;
   const std::size_t cells = std::size_t(columns) * rows;
   std::vector<float> sorted;
@@ -306,22 +320,23 @@ void find_mask(const std::vector<float>& contrast, const Settings& s, Maps& maps
   }
   std::vector<float> vote(cells);
   for (std::size_t i = 0; i < cells; ++i)
-    vote[i] = contrast[i] > s.t[5] * reference && contrast[i] > 2 ? maps.quality[i] : 0.0f;
-  smooth(vote, columns, rows, s.t[6]);
+    vote[i] = contrast[i] > kLeastContrast * reference && contrast[i] > 2 ? maps.quality[i] : 0.0f;
+  smooth(vote, columns, rows, kVote);
   maps.mask.resize(cells);
-  for (std::size_t i = 0; i < cells; ++i) maps.mask[i] = vote[i] > s.t[4] && contrast[i] > 0;
+  for (std::size_t i = 0; i < cells; ++i) maps.mask[i] = vote[i] > kLeastQuality && contrast[i] > 0;
+  if (kTrust > 0) smooth(maps.quality, columns, rows, kTrust);
   drop_small(maps.mask, columns, rows, 1, 24);
   drop_small(maps.mask, columns, rows, 0, 12);
 }
 
 }  // namespace
 
-Maps make_maps(const Plane& image, const std::vector<float>& contrast, const Settings& settings) {
+Maps make_maps(const Plane& image, const std::vector<float>& contrast) {
   Maps maps{};
   maps.columns = (image.width + kCell - 1) / kCell, maps.rows = (image.height + kCell - 1) / kCell;
-  find_orientation(image, settings, maps);
-  find_wavelength(image, contrast, settings, maps);
-  find_mask(contrast, settings, maps);
+  find_orientation(image, maps);
+  find_wavelength(image, contrast, maps);
+  find_mask(contrast, maps);
   return maps;
 }
 

@@ -184,9 +184,16 @@ void erase(Skeleton& s, const std::vector<int>& path, std::size_t n) {
   for (std::size_t k = 0; k < n; ++k) s.on[path[k]] = 0;
 }
 
+// Pixels. Shorter is not believed: a ridge on its own, a spur from a fork, the way round a lake, a bridge from ridge to
+// ridge, a gap in a ridge.
+constexpr int kIsland = 12, kSpur = 9, kLake = 20, kBridge = 10, kGap = 9;
+constexpr float kBorder = 10;                   // how far inside the print a minutia lies
+constexpr int kEndReach = 14, kForkReach = 10;  // how far its ridges are followed
+constexpr int kSpot = 6, kFacing = 7;           // two that are nearer, or face each other and are nearer, are neither
+
 // Short ridges on their own, spurs, bridges between ridges and lakes within one are the sensor's or the skin's, or
 // the filter's: they say nothing that comes back.
-void repair(Skeleton& s, const Field& field, const Settings& t) {
+void repair(Skeleton& s, const Field& field) {
   Walk w, w2;
   int first[8];
   for (int round = 0; round < 2; ++round) {
@@ -196,9 +203,9 @@ void repair(Skeleton& s, const Field& field, const Settings& t) {
         s.on[i] = 0;
         continue;
       }
-      walk(s, i, first[0], int(t.t[8]), w);
+      walk(s, i, first[0], kIsland, w);
       if (w.end == kStops) erase(s, w.path, w.path.size()), s.on[i] = 0;
-      if (w.end == kForks && w.path.size() <= t.t[9]) erase(s, w.path, w.path.size() - 1), s.on[i] = 0;
+      if (w.end == kForks && w.path.size() <= kSpur) erase(s, w.path, w.path.size() - 1), s.on[i] = 0;
     }
     for (const int i : ends_of(s, true)) {
       if (!s.on[i]) continue;
@@ -207,18 +214,17 @@ void repair(Skeleton& s, const Field& field, const Settings& t) {
       int fork[8], size[8];
       bool erased = false;
       for (int k = 0; k < n && !erased; ++k) {
-        walk(s, i, first[k], int(t.t[10]), w);
+        walk(s, i, first[k], kLake, w);
         fork[k] = w.end == kForks ? w.path.back() : -1, size[k] = int(w.path.size());
         if (fork[k] < 0 || size[k] < 2) continue;
         for (int j = 0; j < k && !erased; ++j)
           if (fork[j] == fork[k]) {  // a lake: the longer way goes
-            walk(s, i, first[size[j] > size[k] ? j : k], int(t.t[10]), w2);
+            walk(s, i, first[size[j] > size[k] ? j : k], kLake, w2);
             erase(s, w2.path, w2.path.size() - 1), erased = true;
           }
-        if (erased || size[k] > t.t[11]) continue;
+        if (erased || size[k] > kBridge) continue;
         const Point a = s.point(i), b = s.point(fork[k]), m = {(a.x + b.x) / 2, (a.y + b.y) / 2};
-        if (field.along(m, float(b.x - a.x), float(b.y - a.y)) < t.t[12])
-          erase(s, w.path, w.path.size() - 1), erased = true;
+        if (field.along(m, float(b.x - a.x), float(b.y - a.y)) < 0) erase(s, w.path, w.path.size() - 1), erased = true;
       }
     }
   }
@@ -242,7 +248,7 @@ void repair(Skeleton& s, const Field& field, const Settings& t) {
       if (tips[a].i < 0 || tips[b].i < 0) continue;
       const float x = float(tips[b].p.x - tips[a].p.x), y = float(tips[b].p.y - tips[a].p.y),
                   d = std::sqrt(x * x + y * y);
-      if (d > t.t[13] || d < 1) continue;
+      if (d > kGap || d < 1) continue;
       if (tips[a].x * tips[b].x + tips[a].y * tips[b].y > -0.7f) continue;
       if (tips[a].x * x + tips[a].y * y < 0.7f * d) continue;
       const int steps = int(d + 1);
@@ -273,12 +279,10 @@ std::vector<std::uint8_t> thin(const Plane& enhanced, const Maps& maps) {
   return out;
 }
 
-std::vector<Minutia> find_minutiae(std::vector<std::uint8_t>& skeleton, const Plane& enhanced, const Maps& maps,
-                                   const Settings& t) {
-  const int width = enhanced.width, height = enhanced.height;
+std::vector<Minutia> find_minutiae(std::vector<std::uint8_t>& skeleton, int width, int height, const Maps& maps) {
   Skeleton s(skeleton, width, height);
   const Field field{maps};
-  repair(s, field, t);
+  repair(s, field);
   for (int y = 0; y < height; ++y)
     std::copy_n(s.on.begin() + std::ptrdiff_t(y + 1) * s.stride + 1, width,
                 skeleton.begin() + std::ptrdiff_t(y) * width);
@@ -307,21 +311,21 @@ std::vector<Minutia> find_minutiae(std::vector<std::uint8_t>& skeleton, const Pl
       if (n != 1 && n < 3) continue;
       const Point p = {x, y};
       const float border = depth(p);
-      if (border < t.t[14]) continue;
+      if (border < kBorder) continue;
       float dx = 0, dy = 0;  // y down
       bool good = true;
       int reach = 99;
       if (n == 1) {
-        walk(s, i, first[0], int(t.t[15]), w);
-        good = w.end == kGoesOn || w.path.size() > t.t[15] * 0.7f;
+        walk(s, i, first[0], kEndReach, w);
+        good = w.end == kGoesOn || w.path.size() > kEndReach * 0.7f;
         reach = int(w.path.size());
         const Point q = s.point(w.path.back());
         dx = float(q.x - x), dy = float(q.y - y);
       } else {
         float vx[8], vy[8];
         for (int k = 0; k < n && k < 3; ++k) {
-          walk(s, i, first[k], int(t.t[16]), w);
-          good = good && (w.end == kGoesOn || w.path.size() > t.t[16] * 0.6f);
+          walk(s, i, first[k], kForkReach, w);
+          good = good && (w.end == kGoesOn || w.path.size() > kForkReach * 0.6f);
           reach = std::min(reach, int(w.path.size()));
           const Point q = s.point(w.path.back());
           const float length = std::sqrt(float((q.x - x) * (q.x - x) + (q.y - y) * (q.y - y))) + 1e-6f;
@@ -343,7 +347,7 @@ std::vector<Minutia> find_minutiae(std::vector<std::uint8_t>& skeleton, const Pl
       if (off > 64 && off < 192) angle += 128;
       const float q = field.between(maps.quality, p);
       const float coherence = std::sqrt(c * c + d * d);
-      float score = q * (t.t[17] + (1 - t.t[17]) * coherence) * std::min(1.0f, t.t[18] + (1 - t.t[18]) * border / 20);
+      float score = q * (0.5f + 0.5f * coherence) * std::min(1.0f, 0.6f + 0.4f * border / 20);
       found.push_back({std::int16_t(x), std::int16_t(y), std::uint8_t(int(512.5f - angle) & 255),
                        std::uint8_t(n == 1 ? kRidgeEnding : kBifurcation),
                        std::uint8_t(std::max(1.0f, std::min(100.0f, 100 * score + 0.5f)))});
@@ -354,7 +358,7 @@ std::vector<Minutia> find_minutiae(std::vector<std::uint8_t>& skeleton, const Pl
     for (std::size_t b = 0; b < a; ++b) {
       const int dx = found[a].x - found[b].x, dy = found[a].y - found[b].y, d2 = dx * dx + dy * dy;
       const int turn = std::abs(std::int8_t(std::uint8_t(found[a].angle - found[b].angle)));
-      if (d2 < t.t[19] * t.t[19] || (d2 < t.t[20] * t.t[20] && turn > 85)) gone[a] = gone[b] = 1;
+      if (d2 < kSpot * kSpot || (d2 < kFacing * kFacing && turn > 85)) gone[a] = gone[b] = 1;
     }
   std::vector<Minutia> kept;
   for (std::size_t a = 0; a < found.size(); ++a)
@@ -363,22 +367,15 @@ std::vector<Minutia> find_minutiae(std::vector<std::uint8_t>& skeleton, const Pl
   return kept;
 }
 
-Settings settings_of(int set) {
-  Settings s{set ? 5.0f : 7.0f, 4.5f, 0.42f, 1, {2.0f, .6f, .8f, 1.5f, .06f, .2f, 1.0f, 0,   16, 9, 20,
-                                                 10,   0,   9,   10,   14,   10,  .5f,  .6f, 6,  10}};
-  return s;
-}
-
-Print extract(const std::uint8_t* grey, int width, int height, const Settings& settings) {
+Print extract(const std::uint8_t* grey, int width, int height, const Filter& filter) {
   Print p{};
   p.width = width, p.height = height;
   std::vector<float> contrast;
   const Plane image = normalise(grey, width, height, contrast);
-  p.maps = make_maps(image, contrast, settings);
-  Plane enhanced = enhance(image, p.maps, settings);
-  for (int k = 1; k < int(settings.passes); ++k) enhanced = enhance(enhanced, p.maps, settings);
+  p.maps = make_maps(image, contrast);
+  const Plane enhanced = enhance(image, p.maps, filter);
   p.skeleton = thin(enhanced, p.maps);
-  p.minutiae = find_minutiae(p.skeleton, enhanced, p.maps, settings);
+  p.minutiae = find_minutiae(p.skeleton, width, height, p.maps);
   p.enhanced.resize(std::size_t(width) * height);
   for (int y = 0; y < height; ++y) std::copy_n(enhanced.row(y), width, p.enhanced.begin() + std::ptrdiff_t(y) * width);
   return p;

@@ -2,6 +2,7 @@
 // definition itself.
 #include "finger_kernels.h"
 
+#include <cstddef>
 #include <cstring>
 
 #if defined(__x86_64__)
@@ -40,6 +41,14 @@ struct Lanes {
 };
 constexpr Lanes kLanes{};
 constexpr const uint16_t* kLane = kLanes.lane;
+
+struct Similarities {
+  uint8_t of[512];
+  Similarities() {
+    for (uint32_t cosine = 0; cosine < 512; ++cosine) of[cosine] = static_cast<uint8_t>(pcc_similarity(cosine));
+  }
+};
+const Similarities kSimilarity;
 
 }  // namespace
 
@@ -160,13 +169,14 @@ PCC_INLINE V tangent32(V low, V high) {
 }
 
 // Bits that cylinders have in common: `words` of one with kLanes32 others, the first `there` of which exist.
-PCC_INLINE V common_bits(const V* words, const uint32_t* others, uint32_t stride, uint32_t there) {
+PCC_INLINE V common_bits(const V* words, const uint32_t* others, size_t stride, uint32_t there) {
   if (!there) return zero();
   const V nibble = _mm256_set1_epi8(15);
   const V table = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
   V bytes = zero();
-  for (uint32_t w = 0; w < kPccWords; ++w) {
-    const V common = and_v(words[w], load(others + w * stride));
+#pragma GCC unroll 2  // all at once would need more registers than there are
+  for (uint32_t w = 0; w < kPccWords; ++w, others += stride) {
+    const V common = and_v(words[w], load(others));
     bytes = _mm256_add_epi8(bytes, _mm256_shuffle_epi8(table, and_v(common, nibble)));
     bytes = _mm256_add_epi8(bytes, _mm256_shuffle_epi8(table, and_v(_mm256_srli_epi16(common, 4), nibble)));
   }
@@ -298,7 +308,7 @@ PCC_INLINE V tangent32(V low, V high) {
   return _mm512_cvttps_epi32(_mm512_div_ps(times, _mm512_cvtepi32_ps(high)));
 }
 
-PCC_INLINE V common_bits(const V* words, const uint32_t* others, uint32_t stride, uint32_t there) {
+PCC_INLINE V common_bits(const V* words, const uint32_t* others, size_t stride, uint32_t there) {
   if (!there) return zero();
   const auto held = static_cast<__mmask16>(there < kLanes32 ? (1u << there) - 1 : 0xFFFFu);
   V sum = zero();

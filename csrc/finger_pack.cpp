@@ -11,11 +11,13 @@ namespace {
 constexpr int kCylinderCells = 52, kDirections = 6;
 constexpr int32_t kSpread = 28;      // pixels from a cell's centre within which minutiae count: 3 sigma
 constexpr int32_t kNeighbour = 97;   // the farthest cell centre, 67 pixels away, and 28, and what rounding may add
-constexpr int64_t kHullMargin = 50;  // pixels around the hull in which cells are valid
-constexpr int64_t kAreaMargin = 16;  // and that count as the print's area
+constexpr int32_t kAreaMargin = 16;  // pixels around the hull that count as the print's area
 constexpr int32_t kAreaBorder = 24;  // from the hull to the edge of the bitmap
 constexpr int32_t kAreaCell = 4;     // least size of its cells: 2^4 pixels
-constexpr uint32_t kLeastNeighbours = 2, kLeastBits = 4;  // of a usable cylinder; and half of its cells valid
+constexpr uint32_t kLeastNeighbours = 2, kLeastBits = 4;  // of a usable cylinder
+
+constexpr uint32_t kFew = 64;     // minutiae that every set may keep,
+constexpr int64_t kPlace = 1100;  // and how many square pixels of the print each of more must have
 
 struct Point {
   int32_t x, y;
@@ -63,13 +65,16 @@ bool within(const std::vector<Point>& hull, Point p, int64_t margin) {
 // turn, by difference of direction.
 struct Cylinders {
   int32_t x[256][kCylinderCells], y[256][kCylinderCells];
+  int8_t number[8][8];  // of the cell in a row and column, -1 outside the cylinder
   uint16_t part[256][kDirections];
 
   Cylinders() {
     int cell = 0;
     for (int i = -7; i <= 7; i += 2)
       for (int j = -7; j <= 7; j += 2) {
-        if (i * i + j * j > 64) continue;  // 70 pixels, in units of 8.75
+        const bool held = i * i + j * j <= 64;  // 70 pixels, in units of 8.75
+        number[(i + 7) / 2][(j + 7) / 2] = static_cast<int8_t>(held ? cell : -1);
+        if (!held) continue;
         for (int turn = 0; turn < 256; ++turn) {
           const int32_t c = kCosine[turn], s = kCosine[(turn + 192) & 255];
           x[turn][cell] = (140 * (c * i - s * j) + 8192) >> 14;
@@ -85,7 +90,24 @@ struct Cylinders {
   }
 };
 
+// The first row of cells that lies more than 28 pixels beyond a place `along` the direction, and how many before it do
+// not, at most. Rows lie 17.5 pixels apart, the middle between the fourth and the fifth.
+constexpr int32_t kReach = 5;
+int32_t first_beyond(int32_t along) { return (2 * (along + kSpread + 2 + 4 * 256 * 35) + 122) / 35 + 1 - 8 * 256; }
+
 uint16_t inverse_root(uint32_t bits) { return static_cast<uint16_t>((pcc_root((uint32_t{1} << 30) / bits) + 1) / 2); }
+
+// As many as a print of this size has: one on kPlace square pixels (2.8 square millimetres) of its hull, and in any
+// case kFew. What an extractor finds beyond is noise in the main.
+uint32_t most_minutiae(const RawMinutiae& m) {
+  if (m.count <= kFew) return kFew;
+  std::vector<Point> points(m.count);
+  for (uint32_t i = 0; i < m.count; ++i) points[i] = {m.x[i], m.y[i]};
+  const std::vector<Point> hull = hull_of(points);
+  int64_t twice = 0;
+  for (size_t i = 2; i < hull.size(); ++i) twice += cross(hull[0], hull[i - 1], hull[i]);
+  return static_cast<uint32_t>(std::clamp<int64_t>(twice / (2 * kPlace), kFew, kPccMinutiae));
+}
 
 uint64_t digest(uint64_t hash, uint32_t value) {
   for (int byte = 0; byte < 4; ++byte) hash = (hash ^ (value >> 8 * byte & 255)) * 1099511628211u;  // FNV-1a
@@ -104,7 +126,8 @@ std::vector<uint32_t> choose_minutiae(const RawMinutiae& m) {
     });
     return chosen;
   };
-  if (m.count <= kPccMinutiae) return by_direction();
+  const uint32_t most = most_minutiae(m);
+  if (m.count <= most) return by_direction();
   int64_t sum_x = 0, sum_y = 0;
   for (uint32_t i = 0; i < m.count; ++i) sum_x += m.x[i], sum_y += m.y[i];
   std::vector<int64_t> off(m.count);
@@ -115,7 +138,7 @@ std::vector<uint32_t> choose_minutiae(const RawMinutiae& m) {
   std::stable_sort(chosen.begin(), chosen.end(), [&](uint32_t a, uint32_t b) {
     return m.quality[a] != m.quality[b] ? m.quality[a] > m.quality[b] : off[a] < off[b];
   });
-  chosen.resize(kPccMinutiae);
+  chosen.resize(most);
   return by_direction();
 }
 
@@ -133,29 +156,26 @@ void pack_minutiae(const RawMinutiae& m, const std::vector<uint32_t>& chosen, co
   for (uint32_t q = 0; q < n; ++q) {
     const uint8_t turn = room.direction[q];
     const int32_t *cell_x = cylinders.x[turn], *cell_y = cylinders.y[turn];
-    bool valid[kCylinderCells];
-    uint32_t valid_cells = 0;
-    for (int c = 0; c < kCylinderCells; ++c) {
-      const Point centre = {points[q].x + ((cell_x[c] + 8) >> 4), points[q].y + ((cell_y[c] + 8) >> 4)};
-      valid_cells += valid[c] = within(hull, centre, kHullMargin);
-    }
+    const int32_t c = kCosine[turn], s = kCosine[(turn + 192) & 255];
     uint32_t density[kCylinderCells][kDirections] = {}, neighbours = 0;
     for (uint32_t o = 0; o < n; ++o) {
       const int32_t dx = points[o].x - points[q].x, dy = points[o].y - points[q].y;
       if (o == q || dx < -kNeighbour || dx > kNeighbour || dy < -kNeighbour || dy > kNeighbour) continue;
       const uint16_t* part = cylinders.part[static_cast<uint8_t>(turn - room.direction[o])];
-      uint16_t distance[kCylinderCells];
-      for (int c = 0; c < kCylinderCells; ++c) {
-        const int32_t x = 16 * dx - cell_x[c], y = 16 * dy - cell_y[c], d = (x * x + y * y) >> 8;
-        distance[c] = static_cast<uint16_t>(d < kSpread * kSpread ? d : kSpread * kSpread);
-      }
+      // Along and across the minutia's direction, in pixels; rows and columns of cells that may be near enough.
+      const int32_t along = (c * dx + s * dy) >> 14, across = (c * dy - s * dx) >> 14;
+      const int32_t row_end = first_beyond(along), column_end = first_beyond(across);
       bool counts = false;
-      for (int c = 0; c < kCylinderCells; ++c) {
-        if (distance[c] == kSpread * kSpread || !valid[c]) continue;
-        counts = true;
-        const uint32_t near = kNear[distance[c]];
-        for (int k = 0; k < kDirections; ++k) density[c][k] += near * part[k];
-      }
+      for (int32_t row = std::max(0, row_end - kReach); row < std::min(8, row_end); ++row)
+        for (int32_t column = std::max(0, column_end - kReach); column < std::min(8, column_end); ++column) {
+          const int cell = cylinders.number[row][column];
+          if (cell < 0) continue;
+          const int32_t x = 16 * dx - cell_x[cell], y = 16 * dy - cell_y[cell], d = (x * x + y * y) >> 8;
+          if (d >= kSpread * kSpread) continue;
+          counts = true;
+          const uint32_t near = kNear[d];
+          for (int k = 0; k < kDirections; ++k) density[cell][k] += near * part[k];
+        }
       neighbours += counts;
     }
     uint32_t bits = 0, bit = 0;
@@ -165,7 +185,7 @@ void pack_minutiae(const RawMinutiae& m, const std::vector<uint32_t>& chosen, co
           room.words[(bit >> 5) * stride + q] |= 1u << (bit & 31);
           ++bits;
         }
-    const bool usable = 2 * valid_cells >= kCylinderCells && neighbours >= kLeastNeighbours && bits >= kLeastBits;
+    const bool usable = neighbours >= kLeastNeighbours && bits >= kLeastBits;
     room.inverse[q] = usable ? inverse_root(bits) : uint16_t{0};
   }
 
@@ -180,8 +200,10 @@ void pack_minutiae(const RawMinutiae& m, const std::vector<uint32_t>& chosen, co
   *room.left = static_cast<int16_t>(left), *room.top = static_cast<int16_t>(top);
   *room.cell = static_cast<uint8_t>(cell);
   const int32_t middle = 1 << (cell - 1);
-  for (int32_t r = 0; n && r < static_cast<int32_t>(kPccCells); ++r)
-    for (int32_t c = 0; c < static_cast<int32_t>(kPccCells); ++c)
+  const int32_t rows = n ? (bottom - top + kAreaMargin) / (2 * middle) + 1 : 0;
+  const int32_t columns = n ? (right - left + kAreaMargin) / (2 * middle) + 1 : 0;
+  for (int32_t r = 0; r < rows; ++r)
+    for (int32_t c = 0; c < columns; ++c)
       if (within(hull, {left + (c << cell) + middle, top + (r << cell) + middle}, kAreaMargin)) room.area[r] |= 1u << c;
 
   uint64_t order = 14695981039346656037u;

@@ -16,8 +16,9 @@ struct RawMinutiae {
   uint32_t count;
 };
 
-// The minutiae that a packed set keeps: all, or the best of too many, of equal ones the most central. They come sorted
-// by direction (clockwise), so that comparisons with a limit of rotation find those they need side by side.
+// The minutiae that a packed set keeps: all, or of too many (128, or more than 64 and one on 1100 square pixels) the
+// best, of equal ones the most central. They come sorted by direction (clockwise), so that comparisons with a limit of
+// rotation find those they need side by side.
 std::vector<uint32_t> choose_minutiae(const RawMinutiae& minutiae);
 
 // Room for one set. Arrays of `stride` = count rounded up to 8 elements, `words` of kPccWords times as many; zeroed.

@@ -150,9 +150,10 @@ PCC_HD PccStep pcc_step(pcc_s32 dx, pcc_s32 dy) {
 }
 
 // 0 to 127: how well two correspondences agree that turn the first set by `turn` and `other_turn`, and between whose
-// minutiae lie the steps `a` in the first set and `b` in the second.
+// minutiae lie the steps `a` in the first set and `b` in the second. The same for the steps back, as no step has the
+// length 0.
 PCC_HD pcc_u8 pcc_compatibility(PccStep a, PccStep b, pcc_u8 turn, pcc_u8 other_turn) {
-  if (a.distance >= kPccFar || b.distance >= kPccFar) return 0;
+  if (!a.distance || !b.distance || a.distance >= kPccFar || b.distance >= kPccFar) return 0;
   const pcc_u8 seen = static_cast<pcc_u8>(b.direction - a.direction);
   const pcc_s32 w1 = pcc_ramp(pcc_abs(a.distance - b.distance), kPccDistanceEnd, kPccDistanceSlope);
   const pcc_s32 w2 = pcc_ramp(pcc_turn_between(turn, other_turn), kPccRotationEnd, kPccRotationSlope);

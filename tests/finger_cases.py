@@ -1,46 +1,77 @@
-"""Prints that tests make up: minutiae at random places, and impressions of them. Seeded; no real print."""
-
-from dataclasses import replace
+"""Fingers for tests: random, made worse as a second print is, degenerate; and real ones where they are there."""
 
 import numpy as np
+from hypothesis import strategies as st
+from shared_data import shared
 
-from pcc_match.finger import FingerTemplate, MinutiaSet
+import pcc_match as pm
 
-
-def finger(seed: int, count: int = 35, *, size: tuple[int, int] = (400, 500), position: int = 0) -> FingerTemplate:
-    """Minutiae at least 12 pixels apart."""
-    random = np.random.default_rng([1, seed])
-    places = np.empty((0, 2))
-    while len(places) < count:
-        place = random.integers(0, size, 2)
-        if (np.hypot(*(places - place).T) >= 12).all():
-            places = np.vstack([places, place])
-    columns = random.integers(0, 256, count), random.integers(1, 3, count), random.integers(1, 101, count)
-    minutiae = MinutiaSet(places[:, 0], places[:, 1], *columns)
-    return FingerTemplate((minutiae,), position, *size, "made up")
+SIZES = (0, 1, 2, 3, 4, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255)
 
 
-def impression(template: FingerTemplate, seed: int, *, keep: float = 0.9, turn: float = 0) -> FingerTemplate:
-    """The same finger once more: turned by some degrees, shifted, each minutia moved a little, some lost."""
-    random = np.random.default_rng([2, seed])
-    angle = np.radians(turn)
-    sets = []
-    for minutiae in template.sets:
-        kept = random.random(len(minutiae)) < keep
-        x, y = minutiae.x[kept] - 200.0, minutiae.y[kept] - 250.0
-        count = len(x)
-        moved_x = x * np.cos(angle) + y * np.sin(angle) + 200 + random.normal(0, 1.5, count) + random.integers(-20, 20)
-        moved_y = y * np.cos(angle) - x * np.sin(angle) + 250 + random.normal(0, 1.5, count) + random.integers(-20, 20)
-        turned = minutiae.angle[kept] + np.rint(turn * 256 / 360 + random.normal(0, 3, count))
-        columns = np.rint(moved_x), np.rint(moved_y), turned.astype(np.int64) & 255
-        sets.append(MinutiaSet(*columns, minutiae.type[kept], minutiae.quality[kept]))
-    return replace(template, sets=tuple(sets), width=None, height=None)
+def finger(count, seed, side=400, **options):
+    """Minutiae with directions that vary as slowly as those of ridges do."""
+    random = np.random.default_rng(seed)
+    x, y = random.uniform(0, side, (2, count))
+    angle = 40 * np.sin(x / 70) + 30 * np.cos(y / 90) + 180 * random.integers(0, 2, count)
+    quality = random.integers(1, 101, count)
+    return pm.FingerTemplate.from_minutiae(x, y, angle, quality=quality, **options)
 
 
-def cutting(template: FingerTemplate, centre: int, count: int) -> FingerTemplate:
-    """What a latent shows: the minutiae next to one of them."""
-    minutiae = template.sets[0]
-    x, y = minutiae.x.astype(np.int64), minutiae.y.astype(np.int64)
-    near = np.argsort((x - x[centre]) ** 2 + (y - y[centre]) ** 2, kind="stable")[:count]
-    columns = (minutiae.x, minutiae.y, minutiae.angle, minutiae.type, minutiae.quality)
-    return replace(template, sets=(MinutiaSet(*(column[near] for column in columns)),), width=None, height=None)
+def again(template, seed, turn=10.0, noise=2.0, lost=0.2):
+    """Another print of a finger: turned by degrees and shifted, with minutiae lost, moved and added."""
+    random = np.random.default_rng(seed)
+    (print_,) = template.sets
+    kept = np.flatnonzero(random.random(len(print_)) >= lost)
+    x, y = print_.x[kept] - 200.0, print_.y[kept] - 200.0
+    c, s = np.cos(np.radians(turn)), np.sin(np.radians(turn))
+    x, y = (
+        c * x + s * y + 210 + random.normal(0, noise, len(kept)),
+        c * y - s * x + 190 + random.normal(0, noise, len(kept)),
+    )
+    x, y = np.clip((x, y), -16383, 16383)
+    angle = print_.angle[kept] * (360 / 256) + turn + random.normal(0, 4, len(kept))
+    more = finger(len(kept) // 4, seed + 1).sets[0]
+    return pm.FingerTemplate.from_minutiae(
+        np.append(x, more.x), np.append(y, more.y), np.append(angle, more.angle * (360 / 256))
+    )
+
+
+def degenerate():
+    """Sets whose cylinders, distances or directions are all alike, or as far apart as can be."""
+    grid = np.array([(x, y) for x in range(0, 250, 25) for y in range(0, 250, 25)])
+    line = np.arange(0, 400, 10)
+    yield pm.FingerTemplate.from_minutiae(grid[:, 0], grid[:, 1], np.zeros(len(grid)))
+    yield pm.FingerTemplate.from_minutiae(grid[:, 0], grid[:, 1], np.tile([0, 180], len(grid) // 2))
+    yield pm.FingerTemplate.from_minutiae(line, np.zeros(40), np.zeros(40))
+    yield pm.FingerTemplate.from_minutiae(np.zeros(40), line, line)
+    yield pm.FingerTemplate.from_minutiae(np.arange(30), np.arange(30), np.zeros(30))
+    yield pm.FingerTemplate.from_minutiae(np.full(40, 50), np.full(40, 50), np.arange(0, 360, 9))
+    ends = np.tile([-16383, 16383, 0], 20)
+    yield pm.FingerTemplate.from_minutiae(ends + np.arange(60) % 7 * (ends == 0), ends[::-1], np.arange(60) * 6)
+    far = np.concatenate([np.arange(30) * 12 - 16383, 16383 - np.arange(30) * 12])
+    yield pm.FingerTemplate.from_minutiae(far, far[::-1], np.arange(60) * 3)
+
+
+@st.composite
+def fingers(draw):
+    """Any template of one set."""
+    count = draw(st.integers(0, 40))
+    side = draw(st.sampled_from([1, 20, 200, 500, 16383]))
+    low = draw(st.sampled_from([0, -side]))
+    place = st.integers(low, side)
+    columns = [draw(st.lists(v, min_size=count, max_size=count)) for v in (place, place, st.integers(0, 255))]
+    return pm.FingerTemplate.from_minutiae(columns[0], columns[1], np.multiply(columns[2], 360 / 256))
+
+
+def real_fingers(source, fingers=(101, 102), impressions=range(1, 9)):
+    """Real templates by (set, finger, impression); empty where they are not there."""
+    folder = shared("data/finger/templates")
+    if folder is None:
+        return {}
+    return {
+        (path.parent.name, finger, impression): pm.FingerTemplate.read(path, source=source)
+        for finger in fingers
+        for impression in impressions
+        for path in sorted((folder / source).rglob(f"{finger}_{impression}.iso"))
+    }

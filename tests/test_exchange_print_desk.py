@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from itl_cases import RS, US, binary, fmd, header, tagged
 from itl_mutants import mutants
-from print_cases import NOW, PRINT, golden, latent, minutiae, tenprint
+from transaction_cases import GOLDEN, NOW, PRINT, golden, latent, minutiae, tenprint
 
 import pcc_match as pm
 from pcc_match import itl
@@ -112,11 +112,11 @@ def test_each_error_code(data, expected, nothing):
 
 def test_refusals(nothing):
     inquiry = nothing.read(golden("cps"))
-    for reason, expected in (
-        ("AT is not authorised for searches of type TP/TP", "ERROR: UNAUTHORISED ACCESS"),
-        ("the quota of the day is used up", "ERROR: ANY OTHER ERROR. FOR FURTHER DETAILS CALL DESTINATION AGENCY"),
+    for cause, expected in (
+        ("authorisation", "ERROR: UNAUTHORISED ACCESS"),
+        ("quota", "ERROR: ANY OTHER ERROR. FOR FURTHER DETAILS CALL DESTINATION AGENCY"),
     ):
-        (result,) = read_prints(nothing.refuse(inquiry, reason, NOW)).results
+        (result,) = read_prints(nothing.refuse(inquiry, pm.errors.RefusalError(cause, "why"), NOW)).results
         assert [error.text for error in result.errors] == [expected]
         assert result.problems == ()
 
@@ -170,6 +170,15 @@ def part_of(template, seed):
     return FingerTemplate.from_minutiae(*moved, angle, type=minutiae.type[near], quality=minutiae.quality[near])
 
 
+def image(name):
+    """A synthetic print of pcc_match.datasets.prints: a1 and a2 of one finger, b1 of another."""
+    return (GOLDEN / f"{name}.wsq").read_bytes()
+
+
+def extracted(name, position):
+    return pm.finger.extract(itl.images.decode(image(name)), position=position)
+
+
 @pytest.fixture(scope="module")
 def state(tmp_path_factory):
     """HU: 8 persons with the fingers 2 and 7 (HU-0 ... HU-7), latents of some of them, and no records of HU-5."""
@@ -185,6 +194,10 @@ def state(tmp_path_factory):
             store.put(f"HU-{n}", tenprint((2, 7), reference=f"HU/CRN-{n}" if n % 2 else "local"))
         latents.append(FingerRecord(f"L-{n}", part_of(persons[-1].template, n), f"C-{n // 2}"))
         store.put(f"L-{n}", latent(latents[-1].template, case=f"HU/C-{n // 2}"))
+    persons.append(FingerRecord("HU-A/2", extracted("finger_a1", 2), "HU-A"))
+    store.put("HU-A", tenprint((2,), "HU/CRN-A", image("finger_a1")))
+    latents.append(FingerRecord("L-A", extracted("finger_a2", 0)))
+    store.put("L-A", latent(case="HU/C-A"))
     with FingerGallery.create(folder / "tp") as tp, FingerGallery.create(folder / "ul") as ul:
         tp.enrol(persons)
         ul.enrol(latents)
@@ -234,6 +247,46 @@ def test_a_latent_finds_another_latent(state):
     assert (outcome.matches[0].asked_is, outcome.matches[0].found_is) == ("trace", "trace")
 
 
+def test_ten_prints_find_their_person_with_all_prints_and_nobody_else(state):
+    desk, _ = state
+    results, outcome = answered(ask("CPS", tenprint((2, 7), image=image("finger_a2"))), desk)
+    (hit,) = results
+    assert (hit.hit, hit.reference, hit.number, hit.total) == (True, "HU/CRN-A", 1, 1)
+    assert [bytes(record.image) for record in hit.transaction.of_type(4)] == [image("finger_a1")]
+    match = outcome.matches[0]
+    assert (match.asked_is, match.found_is) == ("person", "person")
+    for stranger in (tenprint((2,), image=image("finger_b1")), tenprint((3,), image=image("finger_a2"))):
+        results, outcome = answered(ask("CPS", stranger), desk)
+        assert [(result.hit, result.errors) for result in results] == [(False, ())]
+        assert outcome.matches == ()
+
+
+def test_ten_prints_find_a_latent_and_the_answer_names_the_finger(state):
+    desk, _ = state
+    results, outcome = answered(ask("PMS", tenprint((3, 8), image=image("finger_a1"))), desk)
+    best = results[0]
+    assert (best.hit, best.reference, best.position) == (True, "HU/C-A", 3)
+    assert len(results) <= 5
+    assert [record.type for record in best.transaction] == [1, 2, 13]
+    assert (outcome.matches[0].asked_is, outcome.matches[0].found_is) == ("person", "trace")
+
+
+def test_a_latent_without_coded_minutiae_goes_through_the_extractor(state):
+    desk, _ = state
+    source = itl.Transaction.build(
+        {"TOT": "X", "DAT": "20240229", "DAI": "A", "ORI": "B", "TCN": "1", "NSR": "19.69", "NTR": "19.69"},
+        [(2, {}), (13, {"IMP": 7, "SRC": "A", 5: "20240229", **itl.image_fields(13, image("finger_a2"), 500), 13: 0})],
+    )
+    results, _ = answered(ask("MPS", source, candidates=1), desk)
+    assert results[0].reference == "HU/CRN-A"
+
+
+def test_prints_without_minutiae_are_501(state):
+    desk, _ = state
+    for request in (ask("CPS", tenprint((1, 2))), ask("PMS", tenprint((1,))), ask("MMS", latent())):
+        assert errors(bytes(request), desk) == [(501, None, "")]
+
+
 def test_enc_limits_the_candidates(state):
     desk, persons = state
     for wanted in (1, 3):
@@ -280,7 +333,7 @@ def test_a_threshold_decides_what_is_no_hit(state):
 def test_damaged_requests_are_answered_or_refused(state):
     desk, persons = state
     sources = [bytes(ask(tot, latent(part_of(persons[2].template, 1)))) for tot in ("MPS", "MMS")]
-    for data in mutants(sources, 150, seed=8):
+    for data in mutants(sources, 100, seed=8):
         try:
             inquiry = desk.read(data)
         except pm.ExchangeError:

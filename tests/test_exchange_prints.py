@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from itl_mutants import mutants
-from print_cases import GOLDEN, NOW, PRINT, golden, latent, make_print, minutiae, tenprint
+from transaction_cases import GOLDEN, NOW, PRINT, golden, latent, make_print, minutiae, tenprint
 
 import pcc_match as pm
 from pcc_match import itl

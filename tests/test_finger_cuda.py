@@ -5,9 +5,9 @@ import sys
 
 import numpy as np
 import pytest
-from finger_cases import cutting, finger, impression
 from kernels_on_host.host_device import HostDevice
-from kernels_on_host.tape import TapingDevice, replay_sanitized
+from kernels_on_host.tape import record_fingers, replay_sanitized
+from made_up_fingers import cutting, finger, impression
 
 import pcc_match as pm
 from pcc_match.backends.device import CupyDevice
@@ -113,11 +113,7 @@ def test_a_matcher_on_cuda_keeps_its_references_there(tmp_path, monkeypatch):
 
 def test_under_the_sanitizers(tmp_path):
     """The kernel on memory of its exact size under AddressSanitizer and UndefinedBehaviorSanitizer."""
-    whole = [finger(1, 40), finger(2, 128, size=(700, 800)), finger(3, 2), FingerTemplate.join(finger(4), finger(5))]
-    with (tmp_path / "tape").open("wb") as tape:
-        cuda = FingerCuda(device=TapingDevice(tape, file=FILE))
-        for side in range(len(LATENTS)):
-            cuda.scores(columns_of(*(impression(f, 1) for f in whole)), columns_of(*whole), side)
+    assert record_fingers(tmp_path / "tape") == len(LATENTS)
     done = replay_sanitized(tmp_path / "tape", kernel_source(FILE))
     assert done.returncode == 0, done.stdout + done.stderr
 

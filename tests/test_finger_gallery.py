@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from finger_cases import finger
 from gallery_cases import Model, damage
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_up_fingers import finger
 
 from pcc_match.dna.gallery import DnaGallery
 from pcc_match.errors import GalleryError, TemplateError

@@ -25,7 +25,9 @@ def test_parity_and_throughput_measure_what_they_say(tmp_path):
     output = tmp_path / "throughput.json"
     done = run("benchmarks/gpu_measure.py", "throughput", output, "--host")
     assert done.returncode == 0, done.stderr
-    for gallery in json.loads(output.read_text())["galleries"]:
+    throughput = json.loads(output.read_text())
+    assert throughput["fingers"]["1 probes"]["comparisons_per_second"] > 0
+    for gallery in throughput["galleries"]:
         assert gallery["one probe"]["kernel_seconds"].keys() == {"dna_compile", "dna_filter_direct", "dna_verify"}
         assert gallery["all with all"]["equal_to_the_cpu"]
 

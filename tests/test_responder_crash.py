@@ -6,6 +6,7 @@ Run as a script this file is the parent of the nodes that die: killed_nodes.py.
 import hashlib
 import itertools
 import random
+import tempfile
 from collections.abc import Iterator
 from datetime import date, time, timedelta
 from pathlib import Path
@@ -32,6 +33,11 @@ def message(round: int, number: int) -> bytes:
     """The requests of a round, each for two stains; every other one has matches."""
     entries = [DnaEntry.of(profile(f"S-{each}", "stain", number + each), 4) for each in range(2)]
     return DnaRequest(Header(Info("AT", "DE", f"{round}.{number}", date(2040, 3, 1), time(12))), tuple(entries)).write()
+
+
+def make_gallery(folder: Path) -> None:
+    with pm.DnaGallery.create(folder / "gallery") as gallery:
+        gallery.enrol(pm.ProfileColumns.from_profiles([profile(f"P-{k}", "person", k) for k in range(2)]))
 
 
 def responder(folder: Path, ledger: Ledger, quota: int) -> Responder:
@@ -64,8 +70,7 @@ def node() -> Iterator[Node]:
 def memory(tmp_path: Path) -> Iterator[Path]:
     """A folder with a gallery, in memory where there is one."""
     with in_memory(tmp_path) as folder:
-        with pm.DnaGallery.create(folder / "gallery") as gallery:
-            gallery.enrol(pm.ProfileColumns.from_profiles([profile(f"P-{k}", "person", k) for k in range(2)]))
+        make_gallery(folder)
         yield folder
 
 
@@ -107,4 +112,8 @@ def test_a_quota_is_used_up_once(node: Node, memory: Path) -> None:
 
 
 if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:  # what every node needs is loaded once, before they are forked
+        make_gallery(Path(folder))
+        with Ledger.open(Path(folder) / "ledger", create=True) as ledger:
+            responder(Path(folder), ledger, quota=1)
     serve(work)

@@ -3,6 +3,7 @@
 import re
 import tomllib
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -53,6 +54,7 @@ LOCI: Final = _read_catalogue()
 _BY_KEY: Final = {_key(name): locus for locus in LOCI for name in (locus.name, *locus.aliases)}
 
 
+@lru_cache(4096)
 def known_locus(name: str) -> Locus | None:
     """The locus of that name or alias, if there is one; case, spaces, `_`, `-` and `/` do not count."""
     return _BY_KEY.get(_key(name))

@@ -12,7 +12,7 @@ except ImportError as error:
 from pcc_match.exchange.audit import AuditMatch, AuditRecord
 from pcc_match.exchange.confirmations import Confirmations
 from pcc_match.exchange.dna import DnaAnswer, DnaEntry, DnaRequest, Header, Info, read_dna
-from pcc_match.exchange.ledger import Ledger
+from pcc_match.exchange.ledger import HeldMatch, Ledger
 from pcc_match.exchange.partners import Partner, Partners
 from pcc_match.exchange.requester import Grounds, Requester
 from pcc_match.exchange.responder import Desk, Inquiry, Outcome, Responder, queue_order
@@ -30,6 +30,7 @@ __all__ = [
     "DnaRequest",
     "Grounds",
     "Header",
+    "HeldMatch",
     "Info",
     "Inquiry",
     "Ledger",

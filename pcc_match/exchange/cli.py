@@ -20,11 +20,20 @@ from pcc_match.exchange import ledger_cli
 from pcc_match.exchange.dna import DnaAnswer, DnaEntry, DnaRequest, read_dna
 from pcc_match.exchange.ledger import Ledger
 from pcc_match.exchange.partners import Partners
+from pcc_match.exchange.print_desk import PrintSearch
+from pcc_match.exchange.print_records import FolderStore
+from pcc_match.exchange.prints import read_prints
 from pcc_match.exchange.responder import Responder, category_of
 from pcc_match.exchange.vehicle_register import SqliteRegister
 from pcc_match.exchange.vehicles import VehicleAnswer, read_vehicle
+from pcc_match.finger.gallery import FingerGallery
+from pcc_match.finger.search import FingerMatcher
 from pcc_match.output import complete_file, write_complete
+from pcc_match.treaties import Treaty
 from pcc_match.treaties import treaty as treaty_set
+from pcc_match.treaties.search_types import SEARCH_TYPES
+
+_KINDS = {kind.references for kind in SEARCH_TYPES.values()}
 
 
 def add_commands(exchange: argparse.ArgumentParser) -> None:
@@ -45,6 +54,14 @@ def add_commands(exchange: argparse.ArgumentParser) -> None:
     answering.add_argument(
         "--dna", metavar="GALLERY", action="append", default=[], help="DNA gallery; more than once: searched as one"
     )
+    answering.add_argument(
+        "--prints",
+        metavar="[KIND=]GALLERY",
+        action="append",
+        default=[],
+        help="finger gallery; KIND: TP ten-prints (if none is said), PP palms, UL and ULP unsolved latents of both",
+    )
+    answering.add_argument("--records", metavar="FOLDER", help="transactions that the prints were made from")
     answering.add_argument("--vehicles", metavar="DB", help="vehicle register")
     answering.add_argument("--treaty", metavar="NAME|FILE.toml", required=True, help="treaty set")
     answering.add_argument("--state", metavar="CC", required=True, help="this state")
@@ -82,12 +99,26 @@ def answer(options: argparse.Namespace) -> int:
             state=options.state,
             partners=partners,
             ledger=ledger,
+            prints=_prints(options, treaty),
+            store=FolderStore(options.records) if options.records else None,
             vehicles=register,
             device=options.device,
         )
         print(responder, file=sys.stderr)
         write_complete(options.out, responder.answer(message))
     return 0
+
+
+def _prints(options: argparse.Namespace, treaty: Treaty) -> PrintSearch | None:
+    galleries: dict[str, list[FingerGallery]] = {}
+    for given in options.prints:
+        kind, said, path = given.partition("=")
+        kind, path = (kind, path) if said and kind in _KINDS else ("TP", given)
+        galleries.setdefault(kind, []).append(FingerGallery.open(path))
+    matchers = {
+        kind: FingerMatcher(*opened, treaty=treaty, device=options.device) for kind, opened in galleries.items()
+    }
+    return PrintSearch(matchers) if matchers else None
 
 
 def read(options: argparse.Namespace) -> int:
@@ -121,8 +152,6 @@ def _facts(data: bytes, options: argparse.Namespace) -> dict[str, Any]:
         if isinstance(message, VehicleAnswer):
             facts["result"] = f"{message.result}, vehicles {len(message.vehicles)}"
         return facts
-    from pcc_match.exchange.prints import read_prints
-
     return {"message": repr(read_prints(data))}
 
 
@@ -186,8 +215,6 @@ def check(options: argparse.Namespace) -> int:
         query = read_vehicle(data)
         findings += [problem] if (problem := getattr(query, "problem", None)) else []
     else:
-        from pcc_match.exchange.prints import read_prints
-
         findings += [str(problem) for problem in getattr(read_prints(data), "problems", ())]
     print("\n".join(findings) or "nothing found")
     return 1 if findings else 0

@@ -411,7 +411,8 @@ def _loosely(element: xml.Element) -> dict[str, xml.Element]:
 
 def _wrong_entry(values: Mapping[str, Any], error: str) -> DnaEntry:
     """Whose entry it is and what is wrong; texts that could not be written again are left out."""
-    kept = {"reqtype": values["reqtype"], "type": values["type"]}
+    kept: dict[str, Any] = {"reqtype": values["reqtype"] if values["reqtype"] in ARTICLES else 0}
+    kept["type"] = values["type"] if values["type"] in KINDS else ""
     for name in ("profile_id", "profile_ident", "agency"):
         text = values.get(name) or ""
         kept[name] = text if text.isprintable() and text == text.strip() else ""
@@ -421,15 +422,18 @@ def _wrong_entry(values: Mapping[str, Any], error: str) -> DnaEntry:
 def _read_profile(parts: Mapping[str, xml.Element], id: str, kind: str) -> DnaProfile | None:
     """The profile; None without loci. ProfileError names locus and value."""
     alleles: dict[str, tuple[str, ...]] = {}
+    spelt = list(_names().fields["locus"].values())
     for group in _names().groups:
         for child in xml.elements(parts[group]) if group in parts else ():
             name = _names().locus(child)
             if name is None or name in alleles:
                 wrong = "is not a locus of the catalogue" if name is None else "stands in this profile a second time"
                 raise xml.fault(child, wrong)
-            values = _children("locus", child)
-            texts = (xml.text(values[place]) for place in ("low", "high") if place in values)
-            alleles[name] = tuple(filter(None, texts))
+            pair: list[xml.Element] = list(child)
+            if [each.tag for each in pair] != spelt or (child.text or "").strip():  # the usual form needs no table
+                values = _children("locus", child)
+                pair = [values[place] for place in ("low", "high") if place in values]
+            alleles[name] = tuple(filter(None, map(xml.text, pair)))
     alleles = {name: texts for name, texts in alleles.items() if texts}
     if alleles and not kind:
         raise ExchangeError("type is P or S")

@@ -15,7 +15,7 @@ from uuid import uuid4
 from pcc_match.dna.loci import locus
 from pcc_match.dna.profile import DnaProfile
 from pcc_match.dna.rule import refusals
-from pcc_match.errors import ExchangeError
+from pcc_match.errors import ExchangeError, RefusalError
 from pcc_match.exchange.audit import AuditMatch
 from pcc_match.exchange.dna import TYPES, DnaAnswer, DnaEntry, DnaRequest, Header, read_dna
 from pcc_match.exchange.responder import Inquiry, Outcome
@@ -77,10 +77,10 @@ class DnaDesk:
         note = f"{wrong} of {len(request.entries)} profiles were answered E" if wrong else ""
         return Outcome(answer, reply_id, data_supplied=asked, matches=tuple(matches), note=note)
 
-    def refuse(self, inquiry: Inquiry, reason: str, now: datetime) -> bytes:
+    def refuse(self, inquiry: Inquiry, refusal: RefusalError, now: datetime) -> bytes:
         """See Desk: every profile of the request is answered with the reason."""
         request: DnaRequest = inquiry.message
-        entries = tuple(_error(entry, entry.error or reason) for entry in request.entries)
+        entries = tuple(_error(entry, entry.error or str(refusal)) for entry in request.entries)
         return DnaAnswer(_header(request, uuid4().hex, now), entries).write()
 
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pcc_match import itl
-from pcc_match.errors import CalibrationError, ExchangeError, PccError
+from pcc_match.errors import ExchangeError, PccError, RefusalError
 from pcc_match.exchange import prints
 from pcc_match.exchange.audit import AuditMatch
 from pcc_match.exchange.print_records import (
@@ -36,7 +36,6 @@ from pcc_match.exchange.print_records import (
 )
 from pcc_match.exchange.prints import PrintRequest, TcnClock
 from pcc_match.exchange.responder import EXPEDITED, ORDINARY, Inquiry, Outcome
-from pcc_match.finger.calibration import threshold_for
 from pcc_match.finger.extract import extract
 from pcc_match.finger.search import FingerMatcher
 from pcc_match.finger.template import FingerTemplate
@@ -54,8 +53,9 @@ from pcc_match.treaties.search_types import SEARCH_TYPES, SearchType
 
 # Fewer minutiae say nothing about a person; ours, no act states a number.
 MIN_MINUTIAE = 8
-# False match rate of single fingers behind the threshold of TP/TP searches; ours, too.
-FMR = 1e-4
+# What a candidate's fingers score on average, at least, in a search TP/TP without a threshold of the node's own; ours,
+# too. benchmarks/accuracy_extract.py shows what scores of our extractor mean.
+FINGER_SCORE = 4000
 _SEARCHED = {"CPS": range(1, 13), "PMS": range(13)}
 _UNKNOWN_PALM = 20
 
@@ -83,8 +83,8 @@ class PrintSearch:
     matchers     by "TP" ten-prints, "PP" palms, "UL" unsolved latents, "ULP" unsolved palm latents; a kind that is not
                  there is not offered
     thresholds   by search type ("TP/TP"), the least score of a candidate. Without one, a search where latents take part
-                 lists its best candidates for the expert who asked; one of ten-prints among ten-prints asks that the
-                 fingers score on average what the share FMR of other people's single fingers reach
+                 lists its best candidates for the expert who asked; one of ten-prints among ten-prints wants
+                 FINGER_SCORE from a candidate's fingers on average
     """
 
     def __init__(self, matchers: Mapping[str, FingerMatcher], thresholds: Mapping[str, int] | None = None) -> None:
@@ -100,9 +100,8 @@ class PrintSearch:
         matcher = self.matchers.get(kind.references)
         if matcher is None:
             raise ExchangeError(f"searches {kind.name} are not offered: there is no gallery {kind.references}")
-        threshold, mean = self.thresholds.get(kind.name), 0
-        if threshold is None and kind.name == "TP/TP":
-            mean = _mean_threshold(probes)
+        threshold = self.thresholds.get(kind.name)
+        mean = FINGER_SCORE if threshold is None and kind.name == "TP/TP" else 0
         result = matcher.search(probes, kind.name, threshold=threshold or 1, limit=limit)
         found = []
         for match, candidate in zip(result.matches, result.candidates, strict=True):
@@ -111,14 +110,6 @@ class PrintSearch:
             if match.score >= mean * len(match.fingers):
                 found.append(PrintCandidate(match.reference, match.subject, match.score, shown.position))
         return found
-
-
-def _mean_threshold(probes: list[FingerTemplate]) -> int:
-    """The score of single fingers at FMR, for the source of the probes."""
-    try:
-        return max(threshold_for(FMR, probe.source) for probe in probes)
-    except CalibrationError as error:
-        raise ExchangeError(f"TP/TP has no threshold: {error}") from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,17 +184,18 @@ class PrintDesk:
             note="; ".join(reply.notes),
         )
 
-    def refuse(self, inquiry: Inquiry, reason: str, now: datetime) -> bytes:
+    def refuse(self, inquiry: Inquiry, refusal: RefusalError, now: datetime) -> bytes:
         """See Desk."""
         request: PrintRequest = inquiry.message
-        code = UNAUTHORISED if inquiry.search_type in reason else OTHER
-        return bytes(self._error(request, [Problem(reason, code=code)], now))
+        code = UNAUTHORISED if refusal.cause == "authorisation" else OTHER
+        return bytes(self._error(request, [Problem(str(refusal), code=code)], now))
 
     # -- the answer
 
     def reply(self, request: PrintRequest, now: datetime) -> Reply:
         """What is answered to a request."""
-        kind, probes = request.search_type, []
+        kind = request.search_type
+        probes: list[FingerTemplate] = []
         problems = list(request.problems) or self._over_limit(request)
         if not problems:
             probes, problems = templates(request)

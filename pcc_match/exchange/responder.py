@@ -26,6 +26,8 @@ from pcc_match.treaties import Treaty
 from pcc_match.treaties import treaty as treaty_set
 
 if TYPE_CHECKING:
+    from pcc_match.exchange.print_desk import PrintSearch
+    from pcc_match.exchange.print_records import RecordStore
     from pcc_match.exchange.vehicle_register import VehicleRegister
 
 EXPEDITED: Final = 1  # PRY of a dactyloscopic transaction: "highest, process immediately"
@@ -95,8 +97,8 @@ class Desk(Protocol):
     def answer(self, inquiry: Inquiry, now: datetime) -> Outcome:
         """Searches, and builds the answer."""
 
-    def refuse(self, inquiry: Inquiry, reason: str, now: datetime) -> bytes:
-        """The answer that says why an attributed request is not served: no authorisation, quota used up."""
+    def refuse(self, inquiry: Inquiry, refusal: RefusalError, now: datetime) -> bytes:
+        """The answer that says why an attributed request is not served, of cause "authorisation" or "quota"."""
 
 
 def category_of(data: bytes) -> str:
@@ -136,6 +138,7 @@ class Responder:
     state      code of this state in the treaty's table
     partners   who may ask what; without it every state of the treaty may ask everything
     ledger     every answer, repetition and refusal is recorded in it before anything leaves
+    prints     what dactyloscopic requests search; store: the transactions behind it, whose images answers carry
     vehicles   the register behind queries about vehicles
     device, threads   as of Matcher
     """
@@ -148,6 +151,8 @@ class Responder:
         state: str,
         ledger: Ledger,
         partners: Partners | None = None,
+        prints: PrintSearch | None = None,
+        store: RecordStore | None = None,
         vehicles: VehicleRegister | None = None,
         device: str = "auto",
         threads: int | None = None,
@@ -165,6 +170,12 @@ class Responder:
             from pcc_match.exchange.dna_desk import DnaDesk
 
             self.desks["dna"] = DnaDesk(Matcher(*galleries, treaty=self.treaty, device=device, threads=threads))
+        if (prints is None) != (store is None):
+            raise ExchangeError("answers about prints need both: what is searched, and the store of transactions")
+        if prints is not None and store is not None:
+            from pcc_match.exchange.print_desk import PrintDesk
+
+            self.desks["dactyloscopic"] = PrintDesk(prints, store, self.treaty, code)
         if vehicles is not None:
             from pcc_match.exchange.vehicle_desk import VehicleDesk
 
@@ -210,7 +221,7 @@ class Responder:
         if inquiry.search_type not in partner.may:
             reason = f"{partner.code} is not authorised for searches of type {inquiry.search_type}"
             self.ledger.append(replace(record, event="refused", refusal=reason, searches=0))
-            return desk.refuse(inquiry, reason, self._now(inquiry))
+            return desk.refuse(inquiry, RefusalError("authorisation", reason), self._now(inquiry))
         try:
             stored = self.ledger.repeat(record, inquiry.data, quota=quota)
             if stored is not None:
@@ -230,7 +241,7 @@ class Responder:
         except RefusalError as error:
             if error.cause != "quota":
                 raise
-            return desk.refuse(inquiry, str(error), self._now(inquiry))
+            return desk.refuse(inquiry, error, self._now(inquiry))
 
     def _answered(self, desk: Desk, inquiry: Inquiry, record: AuditRecord) -> Outcome:
         try:

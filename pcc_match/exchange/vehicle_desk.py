@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pcc_match.errors import ExchangeError
+from pcc_match.errors import ExchangeError, RefusalError
 from pcc_match.exchange import vehicles
 from pcc_match.exchange.responder import Inquiry, Outcome
 from pcc_match.exchange.vehicle_register import VehicleRegister
@@ -44,12 +44,12 @@ class VehicleDesk:
         note = answer.reason if isinstance(answer, VehicleFault) else ""
         return Outcome(answer.write(), data_supplied=(*asked, *(f"supplied: {each}" for each in numbers)), note=note)
 
-    def refuse(self, inquiry: Inquiry, reason: str, now: datetime) -> bytes:
+    def refuse(self, inquiry: Inquiry, refusal: RefusalError, now: datetime) -> bytes:
         """See Desk."""
         query: VehicleQuery = inquiry.message
         created = now.replace(microsecond=0)
         header = {"requesting": query.requesting, "requested": self._state(query), "request_id": query.request_id}
-        return VehicleFault(**header, created=created, code="Client", reason=reason).write()
+        return VehicleFault(**header, created=created, code="Client", reason=str(refusal)).write()
 
     def _state(self, query: VehicleQuery) -> str:
         """This state, as the query wrote it: the responder has seen that the query is for it."""

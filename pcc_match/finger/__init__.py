@@ -4,6 +4,7 @@ from pcc_match.finger.calibration import Calibration, calibration, threshold_for
 from pcc_match.finger.columns import FingerColumns
 from pcc_match.finger.compare import Comparison, SetComparison, compare, score_matrix
 from pcc_match.finger.extract import Examination, SingularPoint, examine, extract
+from pcc_match.finger.extract_records import templates_of
 from pcc_match.finger.gallery import FingerGallery
 from pcc_match.finger.prints import FingerRecord, PrintColumns
 from pcc_match.finger.search import FingerMatch, FingerMatcher, FingerSearchResult
@@ -33,5 +34,6 @@ __all__ = [
     "extract",
     "extract_slap",
     "score_matrix",
+    "templates_of",
     "threshold_for",
 ]

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from pcc_match.errors import GalleryError, PccError, TemplateError
 from pcc_match.finger.compare import Comparison, compare
+from pcc_match.finger.extract_cli import add_extract
 from pcc_match.finger.gallery import FingerGallery
 from pcc_match.finger.prints import FingerRecord
 from pcc_match.finger.search import FingerMatch, FingerMatcher
@@ -32,7 +33,10 @@ _BATCH = 4096  # prints enrolled in one durable step
 
 def add_commands(commands: Any) -> None:
     """Adds `finger` to the subparsers of pcc-match; each command sets `command`, from options to exit code."""
-    actions = commands.add_parser("finger", help="compare two prints").add_subparsers(required=True, metavar="ACTION")
+    actions = commands.add_parser("finger", help="compare two prints; find minutiae in images").add_subparsers(
+        required=True, metavar="ACTION"
+    )
+    add_extract(actions)
     parser = actions.add_parser("compare", help=_compare.__doc__, description=_compare.__doc__)
     parser.add_argument("a", metavar="A", help="template (ISO/IEC 19794-2, INCITS 378), or GALLERY:ID")
     parser.add_argument("b", metavar="B", help="the other print")

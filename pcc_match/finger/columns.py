@@ -23,7 +23,8 @@ BUILDER: Final = "pcc_match finger 1"
 """Name and version of the packing: columns of different builders are never compared."""
 
 MOST: Final = 128
-"""Minutiae that a packed set holds: of more, the best, of equal ones the most central."""
+"""Minutiae that a packed set holds at most. Of more than 64 it keeps as many as its hull has place for, one on 1100
+square pixels: the best, of equal ones the most central."""
 
 WORDS: Final = 10
 """Words of 32 bits in a cylinder."""

@@ -76,7 +76,7 @@ class SetComparison:
 class Comparison:
     """Two fingers compared.
 
-    a, b     the fingers with the minutiae that were compared: those given, or the best 128 of a set that has more
+    a, b     the fingers with the minutiae that were compared: those given, or the best of too many, by direction
     latent   "a" or "b", the side that is a latent, or ""
     parts    each set of `a` with each of `b`
     """

@@ -247,12 +247,12 @@ class _Png:
 
     def __init__(self, width: int, height: int) -> None:
         try:
-            from PIL import Image, ImageDraw, ImageFont
+            from PIL import Image, ImageColor, ImageDraw, ImageFont
         except ImportError:
             raise PccError("a PNG needs Pillow: pip install 'pcc_match[images]', or take the SVG") from None
-        self._pillow, self._fonts = Image, ImageFont
+        self._pillow, self._fonts, self._rgb = Image, ImageFont, ImageColor.getrgb
         self._picture = Image.new("RGB", (2 * width, 2 * height), _PAPER)
-        self._pen = ImageDraw.Draw(self._picture)
+        self._pen = ImageDraw.Draw(self._picture, "RGBA")  # an RGB picture, on which inks may be translucent
 
     def bytes(self, width: int) -> bytes:
         whole = self._picture
@@ -262,13 +262,8 @@ class _Png:
         return written.getvalue()
 
     def line(self, x: float, y: float, x2: float, y2: float, colour: str, width: float, opacity: float = 1) -> None:
-        if opacity == 1:
-            self._pen.line((2 * x, 2 * y, 2 * x2, 2 * y2), colour, round(2 * width))
-            return
-        mask = self._pillow.new("L", self._picture.size)
-        box = (0, 0, *mask.size)
-        type(self._pen)(mask).line((2 * x, 2 * y, 2 * x2, 2 * y2), round(255 * opacity), round(2 * width))
-        self._picture.paste(colour, box, mask)
+        ink = (*self._rgb(colour), round(255 * opacity))
+        self._pen.line((2 * x, 2 * y, 2 * x2, 2 * y2), ink, round(2 * width))
 
     def circle(self, x: float, y: float, radius: float, colour: str, width: float) -> None:
         self._pen.ellipse(self._box(x, y, radius + width / 2), outline=colour, width=round(2 * width))

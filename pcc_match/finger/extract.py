@@ -87,7 +87,7 @@ def examine(image: NDArray[np.uint8], ppi: float = PPI, sets: int = 1, *, positi
     turn = np.degrees(np.arctan2(found["sin2"], found["cos2"])) / 2
     return Examination(
         template,
-        _quality(found),
+        overall_quality(found["quality"], mask) if len(template.sets[0]) else 0,
         _singular_points(found),
         grey,
         mask,
@@ -108,7 +108,9 @@ def at_500(image: NDArray[np.uint8], ppi: float) -> NDArray[np.uint8]:
         raise TemplateError(f"a resolution of {ppi} ppi: expected {least} to {most}")
     if not image.size:
         raise TemplateError(f"an image of {image.shape[1]} x {image.shape[0]} pixels")
-    height, width = (max(1, round(side * PPI / ppi)) for side in image.shape)
+    # 197 pixels a centimetre mean 500 ppi: what is as near to it is not resampled
+    scale = 1.0 if abs(ppi - PPI) <= 1 else PPI / ppi
+    height, width = (max(1, round(side * scale)) for side in image.shape)
     if max(height, width) > FARTHEST or height * width > _MOST_PIXELS:
         most_pixels = f"{FARTHEST} a side and {_MOST_PIXELS} in all"
         raise TemplateError(f"an image of {width} x {height} pixels at 500 ppi: the most are {most_pixels}")
@@ -144,13 +146,12 @@ def _reason(grey: NDArray[np.uint8], found: dict[str, NDArray[Any]]) -> str:
     return f"no minutiae: the ridges, on {share} % of the image, have no end or fork away from the print's edge"
 
 
-def _quality(found: dict[str, NDArray[Any]]) -> int:
+def overall_quality(cell_quality: NDArray[np.float32], mask: NDArray[np.bool_]) -> int:
     """0 to 100: the quality of the print's cells, discounted for a print below 200 mm2."""
-    mask = found["mask"] != 0
-    if not mask.any() or not len(found["minutiae"]):
+    if not mask.any():
         return 0
     area = float(mask.sum()) * (CELL * 25.4 / PPI) ** 2
-    clear = float(np.mean(np.minimum(1, found["quality"][mask] / 0.6)))
+    clear = float(np.mean(np.minimum(1, cell_quality[mask] / 0.6)))
     return max(1, min(100, round(100 * clear * math.sqrt(min(1.0, area / 200)))))
 
 

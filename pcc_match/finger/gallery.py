@@ -1,6 +1,8 @@
 """A gallery of prints on disk: packed columns for the comparison and, beside them, each template as it was enrolled."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from typing import Any, Final, NamedTuple
 
@@ -19,6 +21,7 @@ from pcc_match.gallery.store import Content, Part, Rows
 from pcc_match.strings import Strings
 
 _SEGMENT_ROWS: Final = 1 << 16  # about 200 MB
+_PACK: Final = 1 << 10  # templates that one thread packs at a time
 _PACKED: Final = tuple(field.name for field in fields(FingerColumns) if field.name != "sources")
 
 
@@ -144,7 +147,7 @@ class FingerGallery(Gallery[PrintColumns]):
 
 
 def subjects_over(galleries: Sequence[FingerGallery]) -> list[NDArray[np.uint32]]:
-    """For each gallery, uint32[rows]: numbers of the subjects over all galleries, in the bytewise order of texts."""
+    """For each gallery, uint32[rows]: numbers of the subjects over all galleries, in bytewise order."""
     parts = [part for gallery in galleries for part in gallery._store.parts]
     texts = Strings.concat([Strings(*part.segment.texts("subjects")) for part in parts])
     order, first = _cpu.sort_ids(texts.heap, texts.offsets)
@@ -179,7 +182,10 @@ def _pack(templates: Sequence[FingerTemplate]) -> tuple[FingerColumns, NDArray[n
     """The packed templates, ordered by place, and the number of the template that each is of."""
     pieces = [(piece, number) for number, template in enumerate(templates) for piece in comparable(template)]
     pieces.sort(key=lambda piece: PLACE[piece[0].position])
-    return FingerColumns.pack(piece for piece, _ in pieces), np.array([number for _, number in pieces], np.uint32)
+    chunks = [[piece for piece, _ in pieces[k : k + _PACK]] for k in range(0, len(pieces), _PACK)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        packed = FingerColumns.concat(list(pool.map(FingerColumns.pack, chunks)))
+    return packed, np.array([number for _, number in pieces], np.uint32)
 
 
 def _packed(segment: Segment) -> FingerColumns:

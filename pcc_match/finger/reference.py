@@ -152,12 +152,10 @@ def compatibilities(a: MinutiaView, b: MinutiaView, i: Ints, j: Ints, turn: Ints
     w1 = _ramp(abs(distance_a - distance_b), *DISTANCE)
     w2 = _ramp(_between(turn[:, None], turn), *ROTATION)
     w3 = _ramp(off, *DIRECTION)
-    agree = (w1 * w2 >> 7) * w3 >> 7
-    agree[(distance_a >= FAR) | (distance_b >= FAR)] = 0
+    agree: Ints = (w1 * w2 >> 7) * w3 >> 7
+    agree[(distance_a >= FAR) | (distance_b >= FAR) | (distance_a == 0) | (distance_b == 0)] = 0
     agree[(i[:, None] == i) | (j[:, None] == j)] = 0
-    below: Ints = np.tril(agree)  # a step back need not be the exact opposite of the step: the lower half counts
-    both: Ints = below + below.T
-    return both
+    return agree
 
 
 def steps(x: Ints, y: Ints) -> tuple[Ints, Ints]:
@@ -177,7 +175,8 @@ def directions(x: Any, y: Any) -> Ints:
     turn = tangent * (2760 - (tangent * 712 >> 8)) + 8192 >> 14
     turn = np.where(abs(y) > abs(x), 64 - turn, turn)
     turn = np.where(x < 0, 128 - turn, turn)
-    return np.where(y < 0, -turn, turn) & 255
+    whole: Ints = np.where(y < 0, -turn, turn) & 255
+    return whole
 
 
 def relax(agree: Ints, own: Ints) -> tuple[Ints, Ints, int]:
@@ -285,7 +284,8 @@ def _roots(v: Ints) -> Ints:
 
 def _cut(v: Ints) -> Ints:
     """Quarter pixels from a centre, in 16 bits."""
-    return np.clip(v, -32768, 32767)
+    cut: Ints = np.clip(v, -32768, 32767)
+    return cut
 
 
 def _towards_zero(a: int, b: int) -> int:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcc_match.errors import TemplateError
-from pcc_match.finger.extract import CELL, SOURCE, at_500, runs
+from pcc_match.finger.extract import CELL, SOURCE, at_500, overall_quality, runs
 from pcc_match.finger.template import PPI, FingerTemplate, MinutiaSet
 
 # ANSI/NIST-ITL 1-2011, Table 8: what an image of each position shows, from left to right.
@@ -24,17 +24,23 @@ _MM = CELL * 25.4 / PPI  # of a cell
 _WIDEST = 22 / _MM  # cells: what is wider, where fingers are missing, is two that touch
 _NARROWEST = 6 / _MM
 _LONGEST = 1.9  # widths: below follows the next joint of the finger
+_CLEAR = 0.25  # of the best cells' quality
 _LEAST_AREA = 40  # mm2 of a finger's print
 
 
 @dataclass(frozen=True, eq=False)
 class SlapFinger:
-    """One finger of a slap. left, top, width, height: its part of the image, pixels at 500 ppi, which is the template's."""
+    """One finger of a slap.
+
+    left, top, width, height   its part of the image, pixels at 500 ppi; the template's minutiae count from its corner
+    quality                    of the finger's print, 0 useless to 100
+    """
 
     left: int
     top: int
     width: int
     height: int
+    quality: int
     template: FingerTemplate
 
 
@@ -50,8 +56,9 @@ def extract_slap(
 
     position   13 right four fingers, 14 left four fingers, 15 both thumbs
     missing    positions of fingers that are not in the image: amputated, bandaged
-    image, ppi, sets as for extract(). Where another number of fingers is found than expected, all have the position 0 and
-    say so in `.problems`; where none is found, the tuple is empty. TemplateError as extract(), and for other positions.
+    image, ppi, sets as for extract(). Where another number of fingers is found than expected, all have the position 0
+    and say so in `.problems`; where none is found, the tuple is empty. TemplateError as extract(), and for other
+    positions.
     """
     return tuple(finger.template for finger in examine_slap(image, ppi, position, sets=sets, missing=missing))
 
@@ -72,13 +79,20 @@ def examine_slap(
         raise TemplateError(f"position {position} does not show the fingers {', '.join(map(str, sorted(strange)))}")
     expected = [finger for finger in SLAPS[position] if finger not in missing]
     found = runs(at_500(image, ppi), sets)
-    mask = found[0]["mask"] != 0
-    parts = _fingers(mask, len(expected))
+    parts = _fingers(_clear(found[0]), len(expected))
     problems: tuple[str, ...] = ()
     if len(parts) != len(expected):
         problems = (f"{len(parts)} fingers were found, not {len(expected)}: which is which is unknown",)
         expected = [0] * len(parts)
     return tuple(_cut(part, found, finger, problems) for part, finger in zip(parts, expected, strict=True))
+
+
+def _clear(found: dict[str, NDArray[Any]]) -> NDArray[np.bool_]:
+    """The cells with ridges beyond doubt: next joints, palms, print and handwriting touch the fingers of cards."""
+    mask, quality = found["mask"] != 0, found["quality"]
+    if not mask.any():
+        return mask
+    return np.logical_and(mask, quality > _CLEAR * float(np.quantile(quality[mask], 0.9)))
 
 
 def _cut(
@@ -95,7 +109,9 @@ def _cut(
         own = run["minutiae"]
         own = own[part[own[:, 1] // CELL, own[:, 0] // CELL]]
         sets.append(MinutiaSet(own[:, 0] - left, own[:, 1] - top, *own[:, 2:].T))
-    return SlapFinger(left, top, width, height, FingerTemplate(tuple(sets), position, width, height, SOURCE, problems))
+    template = FingerTemplate(tuple(sets), position, width, height, SOURCE, problems)
+    quality = overall_quality(found[0]["quality"], part) if len(sets[0]) else 0
+    return SlapFinger(left, top, width, height, quality, template)
 
 
 def _fingers(mask: NDArray[np.bool_], expected: int) -> list[NDArray[np.bool_]]:

@@ -164,15 +164,22 @@ class FingerTemplate:
 
     @classmethod
     def from_itl(cls, record: Record, block: str | None = None, *, source: str = "") -> FingerTemplate:
-        """The template of a Type-9 record of an ANSI/NIST-ITL transaction.
+        """The template of a record of an ANSI/NIST-ITL transaction: of its minutiae (Type-9) or its image (4, 13 to 15).
 
         block   "m1", "efs", "std" or "iafis"; without it the first of these that the record holds. They say the same
                 in different codings, so that one of them is the whole record.
         An uncertain position (several in the record) becomes 0. A size that does not hold all minutiae is dropped. What
-        could not be read stands in `.problems`. TemplateError for a record of another type.
+        could not be read stands in `.problems`. Minutiae of images are found by pm.finger.extract(), and `block` and
+        `source` say nothing there. TemplateError for a record of another type, and for an image of several fingers:
+        pm.finger.templates_of(record) gives all of them.
         """
         if record.type != 9:
-            raise TemplateError(f"minutiae stand in Type-9 records, not in Type-{record.type}")
+            from pcc_match.finger.extract_records import templates_of
+
+            found = templates_of(record)
+            if len(found) == 1:
+                return found[0]
+            raise TemplateError(f"the record shows {len(found)} fingers: pm.finger.templates_of(record) gives all")
         minutiae = record.minutiae(block)
         problems = [str(problem) for problem in minutiae.problems]
         if len(minutiae.positions) > 1:

@@ -4,6 +4,7 @@ import os
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -124,7 +125,15 @@ def treaty(name_or_path: str | os.PathLike[str]) -> Treaty:
     key where one is unknown, missing or impossible.
     """
     own = Path(name_or_path)
-    file = own if own.suffix == ".toml" else _shipped(os.fspath(name_or_path))
+    return _loaded(own) if own.suffix == ".toml" else _shipped_set(os.fspath(name_or_path))
+
+
+@cache  # a shipped file does not change
+def _shipped_set(name: str) -> Treaty:
+    return _loaded(_shipped(name))
+
+
+def _loaded(file: Path) -> Treaty:
     values = _read(file)
     head = values[""]
     for key, text in head.items():

@@ -13,11 +13,16 @@ from typing import Any, BinaryIO
 import numpy as np
 from engine_cases import gallery
 from kernels_on_host.host_device import HERE, Buffer, HostDevice, Memory, build, kernel_list
+from made_up_fingers import finger, impression
 
 from pcc_match.backends import Probes
 from pcc_match.backends.cuda import CudaBackend
 from pcc_match.backends.kernels import kernel_source
 from pcc_match.dna.rule import DnaRule, MixtureRule, Rule, StringencyRule
+from pcc_match.finger import FingerTemplate
+from pcc_match.finger.columns import FingerColumns
+from pcc_match.finger.compare import LATENTS
+from pcc_match.finger.cuda import FILE, FingerCuda
 
 SANITIZE = ["-Og", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
 
@@ -92,6 +97,17 @@ def record_dna(path: Path, profiles: int, probes: int) -> int:
     return launches
 
 
+def record_fingers(path: Path) -> int:
+    """Scores of prints and latents of few and many minutiae, and of several sets. Returns the number of launches."""
+    whole = [finger(1, 40), finger(2, 128, size=(700, 800)), finger(3, 2), FingerTemplate.join(finger(4), finger(5))]
+    probes, references = FingerColumns.pack([impression(f, 1) for f in whole]), FingerColumns.pack(whole)
+    with path.open("wb") as tape:
+        device = TapingDevice(tape, file=FILE)
+        for side in range(len(LATENTS)):
+            FingerCuda(device=device).scores(probes, references, side)
+    return len(device.launches)
+
+
 def replay_sanitized(tape: Path, text: str) -> "subprocess.CompletedProcess[str]":
     """Run a tape's launches under AddressSanitizer and UndefinedBehaviorSanitizer."""
     program = build(text, "replay.inc", "REPLAY_KERNEL", ".replay", SANITIZE)
@@ -106,7 +122,8 @@ def cuda_source(text: str) -> str:
 
 def main() -> int:
     """`make sanitize`: more profiles than the tests take."""
-    parser = argparse.ArgumentParser(description="Run the DNA kernels on the host under ASan and UBSan.")
+    parser = argparse.ArgumentParser(description="Run the kernels on the host under ASan and UBSan.")
+    parser.add_argument("--kind", choices=["dna", "finger"], default="dna")
     parser.add_argument("--profiles", type=int, default=2000)
     parser.add_argument("--probes", type=int, default=100)
     parser.add_argument("--keep", type=Path, metavar="TAPE", help="only record, to this file")
@@ -114,13 +131,15 @@ def main() -> int:
         "--cuda-source", type=Path, metavar="FILE.cu", help="only write the program that replays on a GPU"
     )
     options = parser.parse_args()
-    text = kernel_source("dna_search.cu")
+    text = kernel_source(FILE if options.kind == "finger" else "dna_search.cu")
     if options.cuda_source:
         options.cuda_source.write_text(cuda_source(text))
         return 0
     with tempfile.TemporaryDirectory() as folder:
         tape = options.keep or Path(folder, "tape")
-        print(record_dna(tape, options.profiles, options.probes), "launches recorded", flush=True)
+        fingers = options.kind == "finger"
+        launches = record_fingers(tape) if fingers else record_dna(tape, options.profiles, options.probes)
+        print(launches, "launches recorded", flush=True)
         if options.keep:
             return 0
         done = replay_sanitized(tape, text)
