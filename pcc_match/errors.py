@@ -105,8 +105,8 @@ class ExchangeError(PccError):
 class RefusalError(ExchangeError):
     """A request is refused, and the ledger says so. Any other ExchangeError of a ledger means: no service just now.
 
-    cause    "authorisation": the partner may not ask this; "quota": the day's searches are used up; "other message": the request id came with another message before;
-             "window": the answer may not be repeated any more
+    cause    "authorisation": the partner may not ask this; "quota": the day's searches are used up; "other message":
+             the request id came with another message before; "window": the answer may not be repeated any more
     """
 
     def __init__(self, cause: str, message: str) -> None:
