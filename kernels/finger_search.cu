@@ -70,9 +70,6 @@ __device__ __forceinline__ void pcc_resemble(const PccFingerSet& a, const PccFin
     columns[k] = PccBest();
   }
   for (pcc_u32 i = 0; i < a.count; ++i) {
-    pcc_u32 row[kPccWords];
-#pragma unroll
-    for (pcc_u32 w = 0; w < kPccWords; ++w) row[w] = __ldg(a.words + w * a.stride + i);
     const pcc_u16 norm = __ldg(a.inverse + i);
     const pcc_u8 turned = __ldg(a.direction + i);
     PccBest best = PccBest();
@@ -81,7 +78,7 @@ __device__ __forceinline__ void pcc_resemble(const PccFingerSet& a, const PccFin
       if (32 * k >= b.count) break;
       pcc_u32 common = 0;
 #pragma unroll
-      for (pcc_u32 w = 0; w < kPccWords; ++w) common += pcc_bits(row[w] & words[k][w]);
+      for (pcc_u32 w = 0; w < kPccWords; ++w) common += pcc_bits(__ldg(a.words + w * a.stride + i) & words[k][w]);
       const bool far = limited && pcc_turn_between(turned, direction[k]) > kPccRotationMax;
       const pcc_u32 cosine = far ? 0 : pcc_cosine(common, norm, inverse[k]);
       pcc_offer(columns[k], static_cast<pcc_u16>(cosine << 7 | i));
