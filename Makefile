@@ -58,6 +58,7 @@ format: .venv/.tools
 
 bench: .venv/.bench .venv/.exchange
 	$(BIN)/python benchmarks/bench_dna.py
+	$(BIN)/python benchmarks/bench_finger.py
 	$(BIN)/python benchmarks/bench_exchange.py
 
 # Damaged WSQ, JPEG, ITL files and XML messages by the ten thousand: nothing but RecordError and ExchangeError, nothing
