@@ -36,7 +36,11 @@ report: .venv/.report
 	$(BIN)/python -m pip install --quiet --no-build-isolation --editable ".[exchange]"
 	touch $@
 
-demo: .venv/.exchange
+.venv/.demo: .venv/.built pyproject.toml
+	$(BIN)/python -m pip install --quiet --no-build-isolation --editable ".[exchange,vision]"
+	touch $@
+
+demo: .venv/.demo
 	$(BIN)/python benchmarks/demo.py
 	$(BIN)/python benchmarks/demo_exchange.py
 
@@ -61,12 +65,14 @@ bench: .venv/.bench .venv/.exchange
 	$(BIN)/python benchmarks/bench_finger.py
 	$(BIN)/python benchmarks/bench_exchange.py
 
-# Damaged WSQ, JPEG, ITL files and XML messages by the ten thousand: nothing but RecordError and ExchangeError, nothing
-# for the sanitizers to find.
+# Damaged WSQ, JPEG, ITL files, messages about DNA and transactions about prints: nothing but RecordError and
+# ExchangeError, nothing for the sanitizers to find. COUNT: how many messages and how many transactions.
+COUNT ?= 100000
 fuzz: .venv/.tools
 	$(BIN)/python tests/fuzz/run_image_fuzz.py
 	$(BIN)/python tests/fuzz/itl_fuzz.py
-	$(BIN)/python tests/fuzz/dna_fuzz.py
+	$(BIN)/python tests/fuzz/dna_fuzz.py $(COUNT)
+	$(BIN)/python tests/fuzz/print_fuzz.py $(COUNT)
 
 # On a GPU machine, with its own python3, CuPy, g++ and nvcc; no network. Writes benchmarks/results/gpu-<date>.json.
 gpu-check:

@@ -2,17 +2,20 @@
 
     python benchmarks/demo_exchange.py [--count 100000]
 
-AT asks HU under PCC SEE: its stains by Article 3 (in the individual case) and Article 4 (all at once), and a licence
-number. HU answers; an expert of AT compares each match with the partner's values and decides; core personal data follow
-a confirmed hit. Both ledgers are verified. All data are synthetic.
+AT asks HU under PCC SEE: its stains by Article 3 (in the individual case) and Article 4 (all at once), the prints of a
+suspect and a latent by CPS, PMS, MPS and MMS, and a licence number. HU answers; an expert of AT decides on each match,
+of DNA by the partner's values; core personal data follow a confirmed hit. Both ledgers are verified. All data are
+synthetic.
 """
 
 import argparse
 import tempfile
 from collections import Counter
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import demo_prints
 from demo import part
 
 import pcc_match as pm
@@ -41,14 +44,28 @@ def run(count: int, folder: Path) -> None:
         stains = fill(count, folder)
         register = register_of(folder)
         print(f"   {len(stains):,} stains of AT; {len(pm.DnaGallery.open(folder / 'dna')):,} profiles of HU")
+    with ExitStack() as stack:
+        with part(f"HU's prints: {demo_prints.PERSONS} persons and as many latents, drawn, extracted, enrolled"):
+            prints = stack.enter_context(demo_prints.state(folder))
+        talk(stains, register, prints, folder)
+    register.close()
+    with part("both ledgers verified; the statistics of each"):
+        for state in ("at", "hu"):
+            account(folder / f"{state}.ledger", state.upper())
+
+
+def talk(
+    stains: list[pm.DnaProfile], register: pm.exchange.SqliteRegister, prints: demo_prints.State, folder: Path
+) -> None:
     with (
         pm.exchange.Ledger.open(folder / "at.ledger", create=True) as asking,
         pm.exchange.Ledger.open(folder / "hu.ledger", create=True) as answering,
     ):
         requester = pm.exchange.Requester(asking, treaty=TREATY, state="AT", body="AT/BK")
         responder = pm.exchange.Responder(
-            pm.DnaGallery.open(folder / "dna"), treaty=TREATY, state="HU", ledger=answering, vehicles=register
-        )
+            pm.DnaGallery.open(folder / "dna"), treaty=TREATY, state="HU", ledger=answering, vehicles=register,
+            prints=prints.search, store=prints.store,
+        )  # fmt: skip
         print(f"   {responder}")
         with part("DNA, article 3: one stain"):
             dialogue(requester, responder, stains[:1], 3, folder)
@@ -56,12 +73,11 @@ def run(count: int, folder: Path) -> None:
             found = dialogue(requester, responder, stains, 4, folder)
         with part("an expert of AT looks at the matches"):
             decide(requester, found)
+        with part("prints: a suspect and a latent against HU's ten-prints and latents"):
+            grounds = pm.exchange.Grounds(purpose="investigation", **GROUNDS)
+            demo_prints.dialogue(requester, responder, prints.asked, grounds, folder)
         with part("a licence number, as it was a month ago"):
             vehicle(requester, responder)
-    register.close()
-    with part("both ledgers verified; the statistics of each"):
-        for state in ("at", "hu"):
-            account(folder / f"{state}.ledger", state.upper())
 
 
 def fill(count: int, folder: Path) -> list[pm.DnaProfile]:
