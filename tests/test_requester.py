@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from ledger_cases import events, problems
+from transaction_cases import golden
 
 import pcc_match as pm
 from pcc_match.errors import ExchangeError, RefusalError
@@ -15,6 +16,7 @@ from pcc_match.exchange.audit import AuditMatch
 from pcc_match.exchange.confirmations import Confirmations
 from pcc_match.exchange.dna import DnaAnswer, DnaEntry, DnaRequest, Info, read_dna
 from pcc_match.exchange.ledger import Ledger
+from pcc_match.exchange.prints import read_prints
 from pcc_match.exchange.requester import Grounds, Requester, SentRequest
 
 NOW = datetime(2040, 3, 1, 12, tzinfo=UTC)
@@ -283,6 +285,22 @@ def test_no_core_data_of_what_is_no_hit(ledger: Ledger) -> None:
         requester.compare(one.id)
     requester.matches.confirm(one.id, officer="o", reason="r", at=NOW)
     assert requester.matches.core_data_due(one.id) is None
+
+
+def test_prints_are_asked_and_taken_by_the_same_verbs(requester: Requester, ledger: Ledger) -> None:
+    data, answer = golden("cps"), golden("sre_hit")
+    request, read = read_prints(data), read_prints(answer)
+    about = {"partner": "HU", "category": "dactyloscopic", "request_id": request.request_id, "at": NOW}
+    supplied = [request.reference]
+    requester.ask(data, GROUNDS, search_type=request.search_type.name, data_supplied=supplied, **about)
+    assert read.request_id == request.request_id
+    (hit,) = read.results
+    found = AuditMatch(request.reference, "person", hit.reference, "person", score=hit.score)
+    reply_id = str(hit.transaction.header.text(9))
+    (match,) = requester.take(answer, reply_id=reply_id, matches=[found], data_supplied=[hit.reference], **about)
+    requester.matches.confirm(match.id, officer="o-3", reason="the ridges agree", at=NOW)
+    assert ledger.match(match.id).state == "hit"
+    assert ledger.match(match.id).record.matches[0].score == 4321
 
 
 def test_nothing_personal_in_repr(requester: Requester) -> None:

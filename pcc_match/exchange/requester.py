@@ -6,6 +6,14 @@ for request in requester.ask_dna(new_profiles, ["HU", "RS"], grounds, article=4)
 for match in requester.take_dna(answer):
     print(requester.compare(match.id).explain())      # the partner's values against ours
     requester.matches.confirm(match.id, officer="...", reason="...")
+
+Prints are asked with exchange.prints, and go on record by the same two verbs as any message made elsewhere:
+
+about = {"partner": "HU", "category": "dactyloscopic", "request_id": request.request_id}     # of read_prints(data)
+requester.ask(data, grounds, search_type=request.search_type.name, data_supplied=[request.reference], **about)
+hits = [result for result in read_prints(answer).results if result.hit]
+matches = [AuditMatch(request.reference, "trace", hit.reference, "person", score=hit.score) for hit in hits]
+requester.take(answer, reply_id="...", matches=matches, data_supplied=[hit.reference for hit in hits], **about)
 """
 
 from __future__ import annotations
