@@ -98,7 +98,7 @@ __device__ __forceinline__ void pcc_resemble(const PccFingerSet& a, const PccFin
   __syncwarp();
 }
 
-// pcc_gather by a warp; returns the sum of the cosines, which is all that pcc_resemblance needs.
+// pcc_gather by a warp, with the places of the candidates beside them.
 __device__ __forceinline__ void pcc_gather_warp(const PccFingerSet& a, const PccFingerSet& b, pcc_u32 most,
                                                 PccFingerWork& work) {
   pcc_u32 found = 0;

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pcc_match import _cpu
 from pcc_match.errors import GalleryError, PccError, TemplateError
 from pcc_match.evaluation.histograms import I64
 from pcc_match.evaluation.measures import measure
@@ -19,6 +18,7 @@ from pcc_match.evaluation.report import peak_memory_mib, source
 from pcc_match.evaluation.trials import Trials, run
 from pcc_match.finger.columns import FingerColumns
 from pcc_match.finger.compare import compare, score_matrix
+from pcc_match.finger.devices import described, open_scorer
 from pcc_match.finger.gallery import FingerGallery
 from pcc_match.finger.palms import PLACE, comparable
 from pcc_match.finger.template import FingerTemplate
@@ -180,7 +180,7 @@ def evaluate_fingers(
             "comparisons": comparisons,
             "seconds": seconds,
             "comparisons_per_second": comparisons / seconds,
-            "device": device_used(device, threads),
+            "device": described(open_scorer(device), threads or os.cpu_count() or 1),
             "peak_memory_mib": peak_memory_mib(),
         },
         "mistakes": {
@@ -190,11 +190,6 @@ def evaluate_fingers(
         },
         "sources": sources,
     }
-
-
-def device_used(device: str, threads: int | None) -> str:
-    """Where score_matrix runs, in words."""
-    return f"cpu {_cpu.isa()}, {threads or os.cpu_count()} threads" if device in ("auto", "cpu") else device
 
 
 def _prints(place: Path) -> Prints:

@@ -81,6 +81,12 @@ def open_scorer(device: str, *, keep: bool = False) -> Scorer:
     return CpuScorer(why)
 
 
+def described(scorer: Scorer, threads: int) -> str:
+    """Where it runs, in words; `threads` are those of the CPU."""
+    many = f", {threads} thread{'s' * (threads > 1)}" if isinstance(scorer, CpuScorer) else ""
+    return scorer.description + many
+
+
 @cache
 def _shared(ordinal: int) -> Scorer:
     """One for all matrices: its kernels are compiled once a process."""

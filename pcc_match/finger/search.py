@@ -19,7 +19,7 @@ from pcc_match.candidates import keys
 from pcc_match.errors import DeviceError, ExchangeError, GalleryError, TemplateError
 from pcc_match.finger.columns import FingerColumns
 from pcc_match.finger.compare import LATENTS, Comparison, compare, score_matrix
-from pcc_match.finger.devices import CpuScorer, open_scorer
+from pcc_match.finger.devices import described, open_scorer
 from pcc_match.finger.gallery import FingerGallery, FingerPart, subjects_over
 from pcc_match.finger.palms import PLACE, comparable, is_palm, places_of
 from pcc_match.finger.prints import FingerRecord
@@ -171,8 +171,7 @@ class FingerMatcher:
     @property
     def device(self) -> str:
         """Where it runs, and on "auto" why there."""
-        threads = f", {self.threads} thread{'s' * (self.threads > 1)}" if isinstance(self._scorer, CpuScorer) else ""
-        return self._scorer.description + threads
+        return described(self._scorer, self.threads)
 
     def __repr__(self) -> str:
         return f"Matcher(finger, {len(self):,} references, {self.treaty.name}, {self.device})"
