@@ -108,7 +108,9 @@ def score(a: MinutiaView, b: MinutiaView, latent: int = NOT_LATENT) -> int:
     overlap_a, overlap_b = overlaps(a, b, pose)
     i, j, apart = pair_again(a, b, pose)
     closeness = int((PAIR_WORTH - apart).sum())
-    return 32 + (16000 * agreement // (127 * len(chosen)) * _share(closeness, len(i), overlap_a, overlap_b, latent) >> 16)
+    return 32 + (
+        16000 * agreement // (127 * len(chosen)) * _share(closeness, len(i), overlap_a, overlap_b, latent) >> 16
+    )
 
 
 def _share(closeness: int, paired: int, overlap_a: int, overlap_b: int, latent: int) -> int:
