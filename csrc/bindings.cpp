@@ -580,7 +580,7 @@ py::dict finger_comparison(const pcc::FingerColumns& a, size_t i, const pcc::Fin
   return py::dict(
       "score"_a = r.score, "swapped"_a = bool(r.swapped), "candidates"_a = r.candidates,
       "accepted"_a = pairs(r.accepted_a, r.accepted_b, r.accepted), "agreement"_a = r.agreement,
-      "paired"_a = pairs(r.paired_a, r.paired_b, r.paired),
+      "paired"_a = pairs(r.paired_a, r.paired_b, r.paired), "closeness"_a = r.closeness,
       "overlap"_a = r.swapped ? py::make_tuple(r.overlap_b, r.overlap_a) : py::make_tuple(r.overlap_a, r.overlap_b),
       "resemblance"_a = r.resemblance, "pose"_a = py::make_tuple(p.ax, p.ay, p.bx, p.by, p.cosine, p.sine, p.turn));
 }

@@ -107,19 +107,26 @@ PCC_INLINE void store(void* p, V v) { _mm256_storeu_si256(static_cast<V*>(p), v)
 PCC_INLINE V zero() { return _mm256_setzero_si256(); }
 PCC_INLINE V set16(int16_t v) { return _mm256_set1_epi16(v); }
 PCC_INLINE V set32(int32_t v) { return _mm256_set1_epi32(v); }
+PCC_INLINE V set_pair16(const int16_t* two) {
+  int32_t both;
+  std::memcpy(&both, two, sizeof both);
+  return set32(both);
+}
 PCC_INLINE V and_v(V a, V b) { return _mm256_and_si256(a, b); }
 PCC_INLINE V or_v(V a, V b) { return _mm256_or_si256(a, b); }
 PCC_INLINE bool none(V v) { return _mm256_testz_si256(v, v); }
 PCC_INLINE V add16(V a, V b) { return _mm256_add_epi16(a, b); }
 PCC_INLINE V sub16(V a, V b) { return _mm256_sub_epi16(a, b); }
+PCC_INLINE V add32(V a, V b) { return _mm256_add_epi32(a, b); }
 PCC_INLINE V sub32(V a, V b) { return _mm256_sub_epi32(a, b); }
 PCC_INLINE V subs_u16(V a, V b) { return _mm256_subs_epu16(a, b); }
+PCC_INLINE V adds_s16(V a, V b) { return _mm256_adds_epi16(a, b); }
 PCC_INLINE V subs_s16(V a, V b) { return _mm256_subs_epi16(a, b); }
 PCC_INLINE V mul16(V a, V b) { return _mm256_mullo_epi16(a, b); }
 PCC_INLINE V mul32(V a, V b) { return _mm256_mullo_epi32(a, b); }
 PCC_INLINE V mulhi_u16(V a, V b) { return _mm256_mulhi_epu16(a, b); }
 PCC_INLINE V mulhrs16(V a, V b) { return _mm256_mulhrs_epi16(a, b); }
-PCC_INLINE V madd16(V a) { return _mm256_madd_epi16(a, a); }
+PCC_INLINE V madd16(V a, V b) { return _mm256_madd_epi16(a, b); }
 PCC_INLINE V min_s16(V a, V b) { return _mm256_min_epi16(a, b); }
 PCC_INLINE V max_s16(V a, V b) { return _mm256_max_epi16(a, b); }
 PCC_INLINE V min_u16(V a, V b) { return _mm256_min_epu16(a, b); }
@@ -163,6 +170,9 @@ PCC_INLINE void store_bytes(uint8_t* to, V v) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_castsi256_si128(packed));
 }
 PCC_INLINE V root32(V v) { return _mm256_cvttps_epi32(_mm256_sqrt_ps(_mm256_cvtepi32_ps(v))); }
+PCC_INLINE V quotient32(V a, V b) {  // exact while |a| < 2^24 and |a / b| * b < 2^24
+  return _mm256_cvttps_epi32(_mm256_div_ps(_mm256_cvtepi32_ps(a), _mm256_cvtepi32_ps(b)));
+}
 PCC_INLINE V tangent32(V low, V high) {
   const __m256 times = _mm256_mul_ps(_mm256_cvtepi32_ps(low), _mm256_set1_ps(255));
   return _mm256_cvttps_epi32(_mm256_div_ps(times, _mm256_cvtepi32_ps(high)));
@@ -248,19 +258,26 @@ PCC_INLINE void store(void* p, V v) { _mm512_storeu_si512(p, v); }
 PCC_INLINE V zero() { return _mm512_setzero_si512(); }
 PCC_INLINE V set16(int16_t v) { return _mm512_set1_epi16(v); }
 PCC_INLINE V set32(int32_t v) { return _mm512_set1_epi32(v); }
+PCC_INLINE V set_pair16(const int16_t* two) {
+  int32_t both;
+  std::memcpy(&both, two, sizeof both);
+  return set32(both);
+}
 PCC_INLINE V and_v(V a, V b) { return _mm512_and_si512(a, b); }
 PCC_INLINE V or_v(V a, V b) { return _mm512_or_si512(a, b); }
 PCC_INLINE bool none(V v) { return !_mm512_test_epi32_mask(v, v); }
 PCC_INLINE V add16(V a, V b) { return _mm512_add_epi16(a, b); }
 PCC_INLINE V sub16(V a, V b) { return _mm512_sub_epi16(a, b); }
+PCC_INLINE V add32(V a, V b) { return _mm512_add_epi32(a, b); }
 PCC_INLINE V sub32(V a, V b) { return _mm512_sub_epi32(a, b); }
 PCC_INLINE V subs_u16(V a, V b) { return _mm512_subs_epu16(a, b); }
+PCC_INLINE V adds_s16(V a, V b) { return _mm512_adds_epi16(a, b); }
 PCC_INLINE V subs_s16(V a, V b) { return _mm512_subs_epi16(a, b); }
 PCC_INLINE V mul16(V a, V b) { return _mm512_mullo_epi16(a, b); }
 PCC_INLINE V mul32(V a, V b) { return _mm512_mullo_epi32(a, b); }
 PCC_INLINE V mulhi_u16(V a, V b) { return _mm512_mulhi_epu16(a, b); }
 PCC_INLINE V mulhrs16(V a, V b) { return _mm512_mulhrs_epi16(a, b); }
-PCC_INLINE V madd16(V a) { return _mm512_madd_epi16(a, a); }
+PCC_INLINE V madd16(V a, V b) { return _mm512_madd_epi16(a, b); }
 PCC_INLINE V min_s16(V a, V b) { return _mm512_min_epi16(a, b); }
 PCC_INLINE V max_s16(V a, V b) { return _mm512_max_epi16(a, b); }
 PCC_INLINE V min_u16(V a, V b) { return _mm512_min_epu16(a, b); }
@@ -303,6 +320,9 @@ PCC_INLINE void store_bytes(uint8_t* to, V v) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtepi16_epi8(v));
 }
 PCC_INLINE V root32(V v) { return _mm512_cvttps_epi32(_mm512_sqrt_ps(_mm512_cvtepi32_ps(v))); }
+PCC_INLINE V quotient32(V a, V b) {  // exact while |a| < 2^24 and |a / b| * b < 2^24
+  return _mm512_cvttps_epi32(_mm512_div_ps(_mm512_cvtepi32_ps(a), _mm512_cvtepi32_ps(b)));
+}
 PCC_INLINE V tangent32(V low, V high) {
   const __m512 times = _mm512_mul_ps(_mm512_cvtepi32_ps(low), _mm512_set1_ps(255));
   return _mm512_cvttps_epi32(_mm512_div_ps(times, _mm512_cvtepi32_ps(high)));

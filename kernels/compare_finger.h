@@ -3,7 +3,8 @@
 //
 // Cylinders (Minutia Cylinder-Code: Cappelli, Ferrara, Maltoni, PAMI 2010) say which minutiae resemble each other;
 // a relaxation over pairs of such correspondences keeps those that agree in distance and direction; a rigid fit pairs
-// the minutiae again; the score is the agreement, in proportion to what the prints have in common.
+// the minutiae again, and what is left between the pairs says how the skin was bent, and pairs them for good; the score
+// is the agreement, in proportion to what the prints have in common.
 //
 // All numbers are integers. Where a float occurs, its operands and the floor of its result are exact whole numbers.
 // Distances are pixels at 500 ppi; angles 256 a turn, clockwise, since y points down.
@@ -35,6 +36,10 @@ constexpr pcc_s32 kPccEligible = 51;    // a candidate is eligible above 1/51 of
 constexpr pcc_s32 kPccSupport = 6;      // compatibility that counts as support
 constexpr pcc_s32 kPccPairReach = 350;  // half a square of half pixels: paired again below 13.2 px
 constexpr pcc_s32 kPccPairTurn = 20;    // and up to this difference of direction
+constexpr pcc_s32 kPccPairWorth = 512;  // of a pair, less what lies between its minutiae
+constexpr pcc_s32 kPccBendReach = 96;   // pixels: pairs nearer than that say how the skin is bent around a minutia,
+constexpr pcc_s32 kPccBendShift = 6;    // each with the weight 96^2 less the square of its distance, shifted by this,
+constexpr pcc_s32 kPccUnbent = 72;      // and so much weight has that it is not bent
 
 // One set of minutiae, as pcc_match/finger/columns.py packs it.
 struct PccFingerSet {
@@ -63,7 +68,8 @@ struct PccFingerResult {
   pcc_u32 candidates;            // correspondences by resemblance
   pcc_u32 accepted;              // of them, those that agree
   pcc_u32 agreement;             // sum of the compatibilities of accepted ones
-  pcc_u32 paired;                // minutiae paired after the fit
+  pcc_u32 paired;                // minutiae paired after the fit, bent
+  pcc_u32 closeness;             // sum over them: 512 less half the square of their distance in half pixels
   pcc_u32 overlap_a, overlap_b;  // minutiae of each set in the other's area
   pcc_u32 resemblance;           // what the score is made of where none is accepted
   PccPose pose;
@@ -306,18 +312,11 @@ PCC_HD pcc_s32 pcc_apart(PccPoint p, PccPoint q) {
   return (dx * dx + dy * dy) >> 1;
 }
 
-// Pairs minutiae that are each other's nearest after the fit, ties by index; and counts those in the common area.
-PCC_HD void pcc_pair_again(const PccFingerSet& a, const PccFingerSet& b, PccFingerResult& r) {
-  PccPoint in_b[kPccMinutiae];
+// Pairs minutiae that are each other's nearest, ties by index: `in_b` are the points of the first set.
+PCC_HD void pcc_pair(const PccFingerSet& a, const PccFingerSet& b, const PccPoint* in_b, PccFingerResult& r) {
   pcc_u16 nearest_a[kPccMinutiae], nearest_b[kPccMinutiae];  // distance << 7 | index
-  for (pcc_u32 i = 0; i < a.count; ++i) {
-    in_b[i] = pcc_forth(r.pose, a.x[i], a.y[i]);
-    nearest_b[i] = 0xFFFF;
-    r.overlap_a += pcc_inside(b, in_b[i].x + r.pose.bx, in_b[i].y + r.pose.by);
-  }
+  for (pcc_u32 i = 0; i < a.count; ++i) nearest_b[i] = 0xFFFF;
   for (pcc_u32 j = 0; j < b.count; ++j) {
-    const PccPoint in_a = pcc_back(r.pose, b.x[j], b.y[j]);
-    r.overlap_b += pcc_inside(a, in_a.x + r.pose.ax, in_a.y + r.pose.ay);
     nearest_a[j] = 0xFFFF;
     const PccPoint here = pcc_here(r.pose, b.x[j], b.y[j]);
     for (pcc_u32 i = 0; i < a.count; ++i) {
@@ -328,10 +327,44 @@ PCC_HD void pcc_pair_again(const PccFingerSet& a, const PccFingerSet& b, PccFing
       nearest_a[j] = static_cast<pcc_u16>(pcc_min(nearest_a[j], apart << 7 | static_cast<pcc_s32>(i)));
     }
   }
+  r.paired = r.closeness = 0;
   for (pcc_u32 i = 0; i < a.count; ++i)
     if (nearest_b[i] != 0xFFFF && (nearest_a[nearest_b[i] & 127] & 127) == i) {
+      r.closeness += static_cast<pcc_u32>(kPccPairWorth - (nearest_b[i] >> 7));
       r.paired_a[r.paired] = static_cast<pcc_u8>(i), r.paired_b[r.paired++] = nearest_b[i] & 127;
     }
+}
+
+// How much a pair at `p` says of the bending at `q`.
+PCC_HD pcc_s32 pcc_bend_weight(PccPoint p, PccPoint q) {
+  const pcc_s32 dx = pcc_min(pcc_abs(p.x - q.x) >> 2, 127), dy = pcc_min(pcc_abs(p.y - q.y) >> 2, 127);
+  return pcc_max(kPccBendReach * kPccBendReach - dx * dx - dy * dy, 0) >> kPccBendShift;
+}
+
+// Counts the minutiae in the common area, pairs minutiae after the fit, and once more with the first set's points moved
+// as the pairs around them are apart.
+PCC_HD void pcc_pair_again(const PccFingerSet& a, const PccFingerSet& b, PccFingerResult& r) {
+  PccPoint in_b[kPccMinutiae], bent[kPccMinutiae];
+  for (pcc_u32 i = 0; i < a.count; ++i) {
+    in_b[i] = pcc_forth(r.pose, a.x[i], a.y[i]);
+    r.overlap_a += pcc_inside(b, in_b[i].x + r.pose.bx, in_b[i].y + r.pose.by);
+  }
+  for (pcc_u32 j = 0; j < b.count; ++j) {
+    const PccPoint in_a = pcc_back(r.pose, b.x[j], b.y[j]);
+    r.overlap_b += pcc_inside(a, in_a.x + r.pose.ax, in_a.y + r.pose.ay);
+  }
+  pcc_pair(a, b, in_b, r);
+  for (pcc_u32 i = 0; i < a.count; ++i) {
+    pcc_s32 sum = kPccUnbent, x = 0, y = 0;
+    for (pcc_u32 k = 0; k < r.paired; ++k) {
+      const pcc_u32 j = r.paired_b[k];
+      const PccPoint there = in_b[r.paired_a[k]], here = pcc_here(r.pose, b.x[j], b.y[j]);
+      const pcc_s32 weight = pcc_bend_weight(there, in_b[i]);
+      sum += weight, x += weight * (here.x - there.x), y += weight * (here.y - there.y);
+    }
+    bent[i] = pcc_point(in_b[i].x + x / sum, in_b[i].y + y / sum);
+  }
+  pcc_pair(a, b, bent, r);
 }
 
 // What is left of the likeness where no correspondences agree: the best cosines of all, at most 31.
@@ -343,15 +376,16 @@ PCC_HD pcc_s32 pcc_resemblance(const PccCandidates& c) {
 
 PCC_HD pcc_s32 pcc_final_score(const PccFingerResult& r, pcc_u32 latent) {
   if (r.accepted < 2) return static_cast<pcc_s32>(r.resemblance);
-  // paired / sqrt(overlap_a * overlap_b), of 4096, to the power 1.25; a latent asks for no more than what it shows
-  const pcc_u32 oa = latent == kPccSecondLatent ? r.overlap_b : r.overlap_a;
-  const pcc_u32 ob = latent == kPccFirstLatent ? r.overlap_a : r.overlap_b;
-  const pcc_u32 both = pcc_root(static_cast<pcc_u32>(pcc_max(1, static_cast<pcc_s32>(oa * ob))) << 16);
-  pcc_u32 f = (r.paired << 20) / both;
-  f = f < 32767 ? f : 32767;
-  const pcc_u32 g = (f * pcc_root(pcc_root(f << 12) << 12)) >> 12;
+  // What is paired, of the geometric mean of the overlaps; of a latent, which shows little and lacks some of that, the
+  // own overlap counts three times as much as the other. No overlap is smaller than what is paired.
+  const pcc_u32 overlap_a = r.overlap_a > r.paired ? r.overlap_a : r.paired;
+  const pcc_u32 overlap_b = r.overlap_b > r.paired ? r.overlap_b : r.paired;
+  pcc_u32 both = pcc_root((overlap_a * overlap_b + !r.paired) << 16);
+  if (latent) both = pcc_root(((latent == kPccFirstLatent ? overlap_a : overlap_b) + !r.paired) * both << 8);
+  const pcc_u32 share = (r.closeness << 11) / both;             // of 4096, and no more
+  const pcc_u32 power = (share * pcc_root(share << 12)) >> 12;  // to the power 1.5
   const pcc_u64 mean = static_cast<pcc_u64>(16000) * r.agreement / (127 * r.accepted);
-  return 32 + static_cast<pcc_s32>(mean * g >> 16);
+  return 32 + static_cast<pcc_s32>(mean * power >> 16);
 }
 
 // ---- The comparison ----

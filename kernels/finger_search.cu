@@ -20,9 +20,10 @@ struct PccFingerWork {
     } found;
     pcc_u8 agree[kPccLatentCandidates][kPccLatentCandidates];
     struct {
-      PccPoint in_b[kPccMinutiae];
+      PccPoint in_b[kPccMinutiae], bent[kPccMinutiae];
       pcc_u32 nearest_b[kPccMinutiae];
       pcc_u16 nearest_a[kPccMinutiae];
+      pcc_u8 a[kPccMinutiae], b[kPccMinutiae];
     } paired;
   };
   PccCandidates c;
@@ -253,25 +254,17 @@ __device__ __forceinline__ void pcc_accept_warp(PccFingerWork& work, const pcc_s
   __syncwarp();
 }
 
-// pcc_pair_again, but for which minutiae pair: only how many.
-__device__ __forceinline__ void pcc_pair_warp(const PccFingerSet& a, const PccFingerSet& b, PccFingerWork& work,
-                                              PccFingerResult& r) {
+// pcc_pair, which minutiae into `work`.
+__device__ __forceinline__ void pcc_pair_warp(const PccFingerSet& a, const PccFingerSet& b, const PccPoint* in_b,
+                                              PccFingerWork& work, PccFingerResult& r) {
   const PccPose pose = work.pose;
-  __syncwarp();  // all have left `agree`, whose place `paired` takes
-  for (pcc_u32 i = pcc_lane(); i < a.count; i += 32) {
-    const PccPoint there = pcc_forth(pose, a.x[i], a.y[i]);
-    work.paired.in_b[i] = there;
-    work.paired.nearest_b[i] = 0xFFFF;
-    r.overlap_a += pcc_inside(b, there.x + pose.bx, there.y + pose.by);
-  }
+  for (pcc_u32 i = pcc_lane(); i < a.count; i += 32) work.paired.nearest_b[i] = 0xFFFF;
   __syncwarp();
   for (pcc_u32 j = pcc_lane(); j < b.count; j += 32) {
-    const PccPoint in_a = pcc_back(pose, b.x[j], b.y[j]);
-    r.overlap_b += pcc_inside(a, in_a.x + pose.ax, in_a.y + pose.ay);
     const PccPoint here = pcc_here(pose, b.x[j], b.y[j]);
     pcc_u32 nearest = 0xFFFF;
     for (pcc_u32 i = 0; i < a.count; ++i) {
-      const pcc_u32 apart = static_cast<pcc_u32>(pcc_apart(work.paired.in_b[i], here));
+      const pcc_u32 apart = static_cast<pcc_u32>(pcc_apart(in_b[i], here));
       const pcc_u8 direction = static_cast<pcc_u8>(a.direction[i] + pose.turn);
       if (apart >= static_cast<pcc_u32>(kPccPairReach)) continue;
       if (pcc_turn_between(direction, b.direction[j]) > kPccPairTurn) continue;
@@ -281,12 +274,52 @@ __device__ __forceinline__ void pcc_pair_warp(const PccFingerSet& a, const PccFi
     work.paired.nearest_a[j] = static_cast<pcc_u16>(nearest);
   }
   __syncwarp();
-  for (pcc_u32 i = pcc_lane(); i < a.count; i += 32) {
-    const pcc_u32 nearest = work.paired.nearest_b[i];
-    r.paired += nearest != 0xFFFF && (work.paired.nearest_a[nearest & 127] & 127u) == i;
+  pcc_u32 paired = 0, closeness = 0;
+  for (pcc_u32 start = 0; start < a.count; start += 32) {
+    const pcc_u32 i = start + pcc_lane(), nearest = i < a.count ? work.paired.nearest_b[i] : 0xFFFF;
+    const bool is = nearest != 0xFFFF && (work.paired.nearest_a[nearest & 127] & 127u) == i;
+    const pcc_u32 votes = pcc_votes(is);
+    if (is) {
+      const pcc_u32 at = paired + pcc_before(votes);
+      work.paired.a[at] = static_cast<pcc_u8>(i), work.paired.b[at] = static_cast<pcc_u8>(nearest & 127);
+      closeness += static_cast<pcc_u32>(kPccPairWorth) - (nearest >> 7);
+    }
+    paired += static_cast<pcc_u32>(__popc(votes));
   }
-  r.overlap_a = pcc_sum(r.overlap_a), r.overlap_b = pcc_sum(r.overlap_b), r.paired = pcc_sum(r.paired);
+  r.paired = paired, r.closeness = pcc_sum(closeness);
   __syncwarp();
+}
+
+// pcc_pair_again.
+__device__ __forceinline__ void pcc_pair_again_warp(const PccFingerSet& a, const PccFingerSet& b, PccFingerWork& work,
+                                                    PccFingerResult& r) {
+  const PccPose pose = work.pose;
+  __syncwarp();  // all have left `agree`, whose place `paired` takes
+  for (pcc_u32 i = pcc_lane(); i < a.count; i += 32) {
+    const PccPoint there = pcc_forth(pose, a.x[i], a.y[i]);
+    work.paired.in_b[i] = there;
+    r.overlap_a += pcc_inside(b, there.x + pose.bx, there.y + pose.by);
+  }
+  for (pcc_u32 j = pcc_lane(); j < b.count; j += 32) {
+    const PccPoint in_a = pcc_back(pose, b.x[j], b.y[j]);
+    r.overlap_b += pcc_inside(a, in_a.x + pose.ax, in_a.y + pose.ay);
+  }
+  r.overlap_a = pcc_sum(r.overlap_a), r.overlap_b = pcc_sum(r.overlap_b);
+  __syncwarp();
+  pcc_pair_warp(a, b, work.paired.in_b, work, r);
+  for (pcc_u32 i = pcc_lane(); i < a.count; i += 32) {
+    const PccPoint from = work.paired.in_b[i];
+    pcc_s32 sum = kPccUnbent, x = 0, y = 0;
+    for (pcc_u32 k = 0; k < r.paired; ++k) {
+      const pcc_u32 j = work.paired.b[k];
+      const PccPoint there = work.paired.in_b[work.paired.a[k]], here = pcc_here(pose, b.x[j], b.y[j]);
+      const pcc_s32 weight = pcc_bend_weight(there, from);
+      sum += weight, x += weight * (here.x - there.x), y += weight * (here.y - there.y);
+    }
+    work.paired.bent[i] = pcc_point(from.x + x / sum, from.y + y / sum);
+  }
+  __syncwarp();
+  pcc_pair_warp(a, b, work.paired.bent, work, r);
 }
 
 // The score of pcc_compare_fingers; all lanes return it.
@@ -309,7 +342,7 @@ __device__ __forceinline__ pcc_s32 pcc_compare_warp(const PccFingerSet& one, con
   if (r.accepted >= 2) {
     if (pcc_lane() == 0) work.pose = pcc_fit(a, b, work.accepted);
     __syncwarp();
-    pcc_pair_warp(a, b, work, r);
+    pcc_pair_again_warp(a, b, work, r);
   }
   return pcc_final_score(r, latent);
 }

@@ -181,6 +181,7 @@ class FingerFound(TypedDict):
     accepted: NDArray[np.uint8]
     agreement: int
     paired: NDArray[np.uint8]
+    closeness: int
     overlap: tuple[int, int]
     resemblance: int
     pose: tuple[int, int, int, int, int, int, int]

@@ -53,7 +53,8 @@ class SetComparison:
     candidates     correspondences by the likeness of the minutiae's surroundings
     accepted       int (k, 2): of them, those that agree in distance, direction and rotation; minutiae of a and of b
     agreement      sum of the compatibilities, 0 to 127, of each two accepted correspondences, both ways
-    paired         int (m, 2): minutiae that are each other's nearest after the alignment
+    paired         int (m, 2): minutiae that are each other's nearest after the alignment, bent as the skin was
+    closeness      512 for each of them, less half the square of their distance in half pixels
     overlap        minutiae of a in the area of b, and of b in the area of a
     resemblance    the score where fewer than two correspondences are accepted
     alignment      None where fewer than two correspondences are accepted
@@ -66,6 +67,7 @@ class SetComparison:
     accepted: NDArray[np.uint8]
     agreement: int
     paired: NDArray[np.uint8]
+    closeness: int
     overlap: tuple[int, int]
     resemblance: int
     alignment: Alignment | None
@@ -114,8 +116,8 @@ class Comparison:
             turn = part.alignment.rotation
             lines.append(f"  a turned by {abs(turn):.0f} degrees {'counter-' * (turn >= 0)}clockwise lies on b")
             lines.append(
-                f"  {len(part.paired)} minutiae pair within 13 pixels and 28 degrees, of {part.overlap[0]} of a and "
-                f"{part.overlap[1]} of b in the common area"
+                f"  {len(part.paired)} minutiae pair within 13 pixels and 28 degrees, after a bending of the skin by up to "
+                f"13 pixels more, of {part.overlap[0]} of a and {part.overlap[1]} of b in the common area"
             )
         return "\n".join(lines)
 
@@ -215,6 +217,7 @@ def _part(a: MinutiaSet, b: MinutiaSet, a_set: int, b_set: int, found: _cpu.Fing
         accepted=found["accepted"],
         agreement=found["agreement"],
         paired=found["paired"],
+        closeness=found["closeness"],
         overlap=found["overlap"],
         resemblance=found["resemblance"],
         alignment=alignment,

@@ -33,6 +33,10 @@ ELIGIBLE: Final = 51
 SUPPORT: Final = 6
 PAIR_REACH: Final = 350
 PAIR_TURN: Final = 20
+PAIR_WORTH: Final = 512
+BEND_REACH: Final = 96
+BEND_SHIFT: Final = 6
+UNBENT: Final = 72
 NOT_LATENT, FIRST_LATENT, SECOND_LATENT = 0, 1, 2
 
 
@@ -101,14 +105,26 @@ def score(a: MinutiaView, b: MinutiaView, latent: int = NOT_LATENT) -> int:
         return resemblance
     agreement = int(agree[np.ix_(chosen, chosen)].sum())
     pose = fit(a, b, i[chosen], j[chosen], weight[chosen])
-    paired, overlap_a, overlap_b = pair_again(a, b, pose)
-    if latent == SECOND_LATENT:
-        overlap_a = overlap_b
-    if latent == FIRST_LATENT:
-        overlap_b = overlap_a
-    share = min(32767, (paired << 20) // isqrt(max(1, overlap_a * overlap_b) << 16))
-    power = share * isqrt(isqrt(share << 12) << 12) >> 12  # to the power 1.25, of 4096
-    return 32 + (16000 * agreement // (127 * len(chosen)) * power >> 16)
+    overlap_a, overlap_b = overlaps(a, b, pose)
+    i, j, apart = pair_again(a, b, pose)
+    closeness = int((PAIR_WORTH - apart).sum())
+    return 32 + (16000 * agreement // (127 * len(chosen)) * _share(closeness, len(i), overlap_a, overlap_b, latent) >> 16)
+
+
+def _share(closeness: int, paired: int, overlap_a: int, overlap_b: int, latent: int) -> int:
+    """What is paired, of what the prints have in common, of 4096, to the power 1.5; 4096 for identical prints.
+
+    The common part is the geometric mean of the overlaps. Of a latent, which shows little and lacks some of that, the
+    own overlap counts three times as much as the other. No overlap is smaller than what is paired.
+    """
+    if not paired:
+        return 0
+    overlap_a, overlap_b = max(overlap_a, paired), max(overlap_b, paired)
+    both = isqrt(overlap_a * overlap_b << 16)
+    if latent:
+        both = isqrt((overlap_a if latent == FIRST_LATENT else overlap_b) * both << 8)
+    share = (closeness << 11) // both
+    return share * isqrt(share << 12) >> 12
 
 
 def all_cosines(a: MinutiaView, b: MinutiaView, limited: bool) -> Ints:
@@ -228,34 +244,52 @@ class Pose:
 def fit(a: MinutiaView, b: MinutiaView, i: Ints, j: Ints, weight: Ints) -> Pose:
     """The rotation and shift that bring correspondences together best, in the sense of least squares."""
     total = int(weight.sum()) or 1
-    ax, ay = (_towards_zero(4 * int((weight * v).sum()), total) for v in (a.x[i], a.y[i]))
-    bx, by = (_towards_zero(4 * int((weight * v).sum()), total) for v in (b.x[j], b.y[j]))
+    ax, ay = (int(_towards_zero(4 * (weight * v).sum(), total)) for v in (a.x[i], a.y[i]))
+    bx, by = (int(_towards_zero(4 * (weight * v).sum(), total)) for v in (b.x[j], b.y[j]))
     px, py, qx, qy = 4 * a.x[i] - ax, 4 * a.y[i] - ay, 4 * b.x[j] - bx, 4 * b.y[j] - by
     along = int((weight * (px * qx + py * qy)).sum())
     across = int((weight * (px * qy - py * qx)).sum())
     shift = max(0, (abs(along) | abs(across)).bit_length() - 14)
     c, s = along >> shift, across >> shift
     length = isqrt(c * c + s * s)
-    cosine, sine = (_towards_zero(4096 * c, length), _towards_zero(4096 * s, length)) if length else (4096, 0)
+    cosine, sine = (int(_towards_zero(4096 * v, length)) for v in (c, s)) if length else (4096, 0)
     return Pose((ax, ay), (bx, by), cosine, sine, int(directions(c, s)))
 
 
-def pair_again(a: MinutiaView, b: MinutiaView, pose: Pose) -> tuple[int, int, int]:
-    """Minutiae that are each other's nearest after the fit, and those of each set in the other's area."""
+def overlaps(a: MinutiaView, b: MinutiaView, pose: Pose) -> tuple[int, int]:
+    """Minutiae of each set in the other's area."""
+    ax, ay = pose.forth(a.x, a.y)
+    bx, by = pose.back(b.x, b.y)
+    return _inside(b, ax + pose.b[0], ay + pose.b[1]), _inside(a, bx + pose.a[0], by + pose.a[1])
+
+
+def pair_again(a: MinutiaView, b: MinutiaView, pose: Pose) -> tuple[Ints, Ints, Ints]:
+    """Minutiae that pair after the fit, bent as the pairs of the fit alone lie; and how far apart: see `_pair`."""
+    turned = _between((a.direction + pose.turn)[:, None], b.direction) > PAIR_TURN
     ax, ay = pose.forth(a.x, a.y)
     bx, by = _cut(4 * b.x - pose.b[0]), _cut(4 * b.y - pose.b[1])
-    back_x, back_y = pose.back(b.x, b.y)
-    overlap_a = _inside(b, ax + pose.b[0], ay + pose.b[1])
-    overlap_b = _inside(a, back_x + pose.a[0], back_y + pose.a[1])
+    i, j, _ = _pair(ax, ay, bx, by, turned)
+    dx = np.minimum(abs(ax[:, None] - ax[i]) >> 2, 127)
+    dy = np.minimum(abs(ay[:, None] - ay[i]) >> 2, 127)
+    weight = np.maximum(BEND_REACH**2 - dx * dx - dy * dy, 0) >> BEND_SHIFT
+    total = UNBENT + weight.sum(axis=1)
+    bent_x = ax + _towards_zero(weight @ (bx[j] - ax[i]), total)
+    bent_y = ay + _towards_zero(weight @ (by[j] - ay[i]), total)
+    return _pair(_cut(bent_x), _cut(bent_y), bx, by, turned)
+
+
+def _pair(ax: Ints, ay: Ints, bx: Ints, by: Ints, turned: NDArray[np.bool_]) -> tuple[Ints, Ints, Ints]:
+    """Points (quarter pixels) that are each other's nearest, ties by index, and half the squares of their distances in
+    half pixels; `turned`: which may not pair."""
     dx = np.minimum(abs(ax[:, None] - bx) >> 1, 127)
     dy = np.minimum(abs(ay[:, None] - by) >> 1, 127)
     apart = dx * dx + dy * dy >> 1
-    wrong = (apart >= PAIR_REACH) | (_between((a.direction + pose.turn)[:, None], b.direction) > PAIR_TURN)
+    wrong = (apart >= PAIR_REACH) | turned
     apart[wrong] = 1 << 20
     of_a, of_b = apart.argmin(axis=1), apart.argmin(axis=0)
-    rows = np.arange(len(a))
-    paired = int(((of_b[of_a] == rows) & ~wrong[rows, of_a]).sum())
-    return paired, overlap_a, overlap_b
+    rows = np.arange(len(ax))
+    i = np.flatnonzero((of_b[of_a] == rows) & ~wrong[rows, of_a])
+    return i, of_a[i], apart[i, of_a[i]]
 
 
 def _inside(view: MinutiaView, x: Ints, y: Ints) -> int:
@@ -288,5 +322,6 @@ def _cut(v: Ints) -> Ints:
     return cut
 
 
-def _towards_zero(a: int, b: int) -> int:
-    return a // b if a >= 0 else -(-a // b)
+def _towards_zero(a: Any, b: Any) -> Any:
+    """a / b without its fraction."""
+    return np.sign(a) * (abs(a) // b)
