@@ -122,7 +122,7 @@ class Check:
     def tests(self) -> dict[str, Any]:
         options = ["-q", "-p", "no:cacheprovider", "-o", "addopts=--import-mode=importlib"]  # warnings do not fail here
         gpu = [] if self.host else ["--require-gpu"]
-        files = ["tests/test_cuda.py", "tests/test_cuda_kernels.py", "tests/test_finger_cuda.py"]
+        files = [f"tests/test_{what}.py" for what in ("cuda", "cuda_kernels", "finger_cuda", "finger_tally")]
         output = self.python("-m", "pytest", *options, *gpu, *files, limit=240)
         print(indent(output[-1500:]))
         return {"summary": output.strip().splitlines()[-1]}

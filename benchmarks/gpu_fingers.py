@@ -10,6 +10,8 @@ from pcc_match.datasets import minutiae
 from pcc_match.finger.columns import FingerColumns
 from pcc_match.finger.compare import LATENTS, score_matrix
 from pcc_match.finger.cuda import FILE, FingerCuda
+from pcc_match.finger.devices import CpuScorer, Scorer
+from pcc_match.finger.tally import NOBODY, References
 
 SEED = 4
 
@@ -43,7 +45,25 @@ def parity(host: bool) -> dict[str, Any]:
         name = f"fingers, latents on side {latent}" if latent else "fingers"
         done[name] = {"pairs": expected.size, "above_100": int((expected > 100).sum())}
         print(f"   {name}: {expected.size:,} scores, equal", flush=True)
+
+    subjects, groups = len(against) // 2 + 1, 3  # two prints each; every seventh print was removed
+    subject = np.where(np.arange(len(against)) % 7 == 6, NOBODY, np.arange(len(against)) // 2).astype(np.uint32)
+    found = [best_of(scorer, asked, groups, References(against, subject), subjects) for scorer in (CpuScorer(), cuda)]
+    assert len(found[0])
+    assert np.array_equal(*found), "the best subjects differ from the CPU's"
+    done["best subjects"] = {"pairs": groups * len(against), "candidates": len(found[0])}
+    print(f"   best subjects: {len(found[0]):,} of {subjects:,}, equal", flush=True)
     return done
+
+
+def best_of(scorer: Scorer, asked: FingerColumns, groups: int, against: References, subjects: int) -> np.ndarray:
+    """Keys of the 100 best subjects by the sum of the first prints' scores."""
+    tally = scorer.tally(subjects)
+    for group in range(groups):
+        tally.ask(asked.take(np.array([group])), 0)
+        tally.add(against, range(len(against.packed)))
+        tally.end_group()
+    return tally.top(1, 100)
 
 
 def throughput(host: bool, bandwidth: float | None) -> dict[str, Any]:
@@ -72,4 +92,36 @@ def throughput(host: bool, bandwidth: float | None) -> dict[str, Any]:
         print(
             f"   {references:,} prints, {count} probes: {pace['comparisons_per_second']:.2e} comparisons/s", flush=True
         )
+    result["searches"] = searches(cuda, columns_of(1, 0), against, host)
     return result
+
+
+def searches(cuda: FingerCuda, probe: FingerColumns, against: FingerColumns, host: bool) -> list[dict[str, Any]]:
+    """Seconds of a search by one print, from packed columns to the ten best of so many subjects, copies included."""
+    paces = []
+    for subjects in (len(against), 20_000) if host else (len(against), 10_000_000):
+        whose = np.arange(len(against), dtype=np.uint32) * np.uint32(subjects // len(against))
+        references, steps = References(against, whose), []
+        for _ in range(2 if host else 6):  # the first run copies the subjects' numbers
+            times = [time.perf_counter()]
+            tally = cuda.tally(subjects)
+            tally.ask(probe, 0)
+            tally.add(references, range(len(against)))
+            tally.end_group()
+            keys = tally.top(1, 10)
+            times.append(time.perf_counter())
+            tally.top(1, 10)  # once more, with nothing else to wait for
+            times.append(time.perf_counter())
+            steps.append(np.diff(times))
+        search, top = np.median(steps[1:], axis=0).tolist()
+        paces.append(
+            {
+                "subjects": subjects,
+                "seconds": search,
+                "of them for the best": top,
+                "comparisons_per_second": len(against) / search,
+                "best_score": int(keys[0] >> np.uint64(32)),
+            }
+        )
+        print(f"   a search among {subjects:,} subjects: {search:.2e} s, of them {top:.2e} for the best", flush=True)
+    return paces

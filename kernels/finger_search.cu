@@ -388,3 +388,73 @@ extern "C" __global__ void __launch_bounds__(kPccFingerThreads)
     if (pcc_lane() == 0) scores[static_cast<pcc_u64>(probe) * references + r] = sum;
   }
 }
+
+// ---- A search: the best subjects ----
+
+enum : pcc_u32 {
+  kPccTallyThreads = 256,
+  kPccRange = 1 << 14,  // subjects of one block of finger_top
+  kPccNobody = 0xFFFFFFFF,
+};
+
+// Grid: any number. best[s] becomes at least each score that a probe has with a reference of subject s; `scores` as
+// finger_scores leaves them, `subject` of each reference, kPccNobody for one that was removed.
+extern "C" __global__ void __launch_bounds__(kPccTallyThreads)
+    finger_best(const pcc_s32* scores, pcc_u32 probes, pcc_u32 references, const pcc_u32* subject, pcc_u32* best) {
+  for (pcc_u32 r = blockIdx.x * blockDim.x + threadIdx.x; r < references; r += gridDim.x * blockDim.x) {
+    const pcc_u32 s = subject[r];
+    if (s == kPccNobody) continue;
+    pcc_s32 most = 0;
+    for (pcc_u32 p = 0; p < probes; ++p) most = pcc_max(most, scores[static_cast<pcc_u64>(p) * references + r]);
+    if (most) atomicMax(best + s, static_cast<pcc_u32>(most));
+  }
+}
+
+// Grid: any number. After a group; before the first, with no groups so far, it clears both.
+extern "C" __global__ void __launch_bounds__(kPccTallyThreads)
+    finger_sum(pcc_u32 groups, pcc_u32 subjects, pcc_u32* best, pcc_u32* total) {
+  for (pcc_u32 s = blockIdx.x * blockDim.x + threadIdx.x; s < subjects; s += gridDim.x * blockDim.x) {
+    total[s] = groups ? total[s] + best[s] : 0;
+    best[s] = 0;
+  }
+}
+
+// The greatest key below `end` of a thread's subjects: keys of pcc_match/candidates.py, sum << 32 | ~subject.
+__device__ __forceinline__ pcc_u64 pcc_next_key(const pcc_u32* total, pcc_u32 first, pcc_u32 count, pcc_u32 least,
+                                                pcc_u64 end) {
+  pcc_u64 next = 0;
+  for (pcc_u32 k = threadIdx.x; k < count; k += kPccTallyThreads) {
+    const pcc_u32 sum = total[first + k];
+    const pcc_u64 key = static_cast<pcc_u64>(sum) << 32 | ~(first + k);
+    if (sum >= least && key < end && key > next) next = key;
+  }
+  return next;
+}
+
+// Grid: a block for each kPccRange subjects. keys[block][most]: the greatest of sums of at least `least`, best first,
+// then zeros. Only the thread whose key was taken looks for its next one.
+extern "C" __global__ void __launch_bounds__(kPccTallyThreads)
+    finger_top(const pcc_u32* total, pcc_u32 subjects, pcc_u32 least, pcc_u32 most, pcc_u64* keys) {
+  __shared__ pcc_u64 of_warp[kPccTallyThreads / 32];
+  const pcc_u32 first = blockIdx.x * kPccRange, count = subjects - first < kPccRange ? subjects - first : kPccRange;
+  keys += static_cast<pcc_u64>(blockIdx.x) * most;
+  pcc_u64 mine = pcc_next_key(total, first, count, least, ~pcc_u64{0});
+  pcc_u32 k = 0;
+  for (; k < most; ++k) {
+    pcc_u64 best = mine;
+    for (int lanes = 16; lanes; lanes >>= 1) {
+      const pcc_u64 other = __shfl_xor_sync(kPccEveryLane, best, lanes);
+      best = best > other ? best : other;
+    }
+    if (pcc_lane() == 0) of_warp[threadIdx.x / 32] = best;
+    __syncthreads();
+    for (pcc_u32 w = 0; w < kPccTallyThreads / 32; ++w) best = best > of_warp[w] ? best : of_warp[w];
+    if (!best) break;
+    if (best == mine) {
+      keys[k] = best;
+      mine = pcc_next_key(total, first, count, least, mine);
+    }
+    __syncthreads();  // all have read of_warp
+  }
+  for (k += threadIdx.x; k < most; k += kPccTallyThreads) keys[k] = 0;
+}

@@ -29,6 +29,13 @@ def keys(scores: NDArray[Any], ranks: NDArray[Any]) -> NDArray[np.uint64]:
     return scores.astype(np.uint64) << np.uint64(32) | last
 
 
+def best_keys(keys: NDArray[np.uint64], most: int) -> NDArray[np.uint64]:
+    """The greatest keys, at most so many, best first."""
+    if most < len(keys):
+        keys = np.partition(keys, len(keys) - most)[len(keys) - most :]
+    return np.sort(keys)[::-1]
+
+
 def dna_keys(hits: NDArray[np.void], ranks: NDArray[np.uint32]) -> NDArray[np.uint64]:
     """Keys of `hits` (dtype HIT): quality 1 first, then more full loci, then fewer differences, then the id.
 

@@ -12,6 +12,7 @@ from pcc_match import _cpu
 from pcc_match.errors import DeviceError
 from pcc_match.finger import reference
 from pcc_match.finger.columns import FingerColumns
+from pcc_match.finger.tally import HostTally, Tally
 
 
 class Scorer(Protocol):
@@ -25,6 +26,9 @@ class Scorer(Protocol):
         self, probes: FingerColumns, references: FingerColumns, side: int, rows: range | None = None
     ) -> NDArray[np.int32]:
         """int32 (len(probes), len(rows)); `side`: index into compare.LATENTS; `rows`: of references, or all."""
+
+    def tally(self, subjects: int) -> Tally:
+        """For a search among the prints of so many subjects."""
 
 
 class CpuScorer:
@@ -41,6 +45,9 @@ class CpuScorer:
         sets = references.sets if rows is None else references.sets[rows.start : rows.stop + 1]
         return probes.engine.scores(probes.sets, 0, len(probes), references.engine, sets, side)
 
+    def tally(self, subjects: int) -> Tally:
+        return HostTally(self.scores, subjects)
+
 
 class ReferenceScorer:
     """The readable definition, pair by pair: slow."""
@@ -56,6 +63,9 @@ class ReferenceScorer:
         asked = [_views(probes, row) for row in range(len(probes))]
         scores = [[sum(reference.score(a, b, side) for a in p for b in r) for r in against] for p in asked]
         return np.array(scores, np.int32).reshape(len(probes), len(against))
+
+    def tally(self, subjects: int) -> Tally:
+        return HostTally(self.scores, subjects)
 
 
 def open_scorer(device: str, *, keep: bool = False) -> Scorer:

@@ -9,20 +9,20 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pcc_match.candidates import keys
 from pcc_match.errors import DeviceError, ExchangeError, GalleryError, TemplateError
 from pcc_match.finger.columns import FingerColumns
 from pcc_match.finger.compare import LATENTS, Comparison, compare, score_matrix
 from pcc_match.finger.devices import described, open_scorer
-from pcc_match.finger.gallery import FingerGallery, FingerPart, subjects_over
+from pcc_match.finger.gallery import FingerGallery, subjects_over
 from pcc_match.finger.palms import PLACE, comparable, is_palm, places_of
 from pcc_match.finger.prints import FingerRecord
+from pcc_match.finger.tally import NOBODY, References, Tally
 from pcc_match.finger.template import FingerTemplate
 from pcc_match.gallery.gallery import ranks_over
 from pcc_match.gallery.store import NO_ROW
@@ -142,16 +142,19 @@ class FingerMatcher:
         self._scorer = open_scorer(device, keep=True)
         self.threads = threads or os.cpu_count() or 1
         self._starts = np.cumsum([0, *(gallery.rows for gallery in galleries)])
+        self._ranks = np.concatenate(ranks_over(galleries))
+        subject = np.concatenate(subjects_over(galleries))
+        subjects = int(subject.max()) + 1 if len(subject) else 0
+        subject[self._ranks == NO_ROW] = NOBODY
         self._parts = [
-            part._replace(first_row=part.first_row + int(start))
-            for gallery, start in zip(galleries, self._starts, strict=False)
+            (References(part.packed, subject[start + part.first_row :][part.row]), _starts(part.packed))
+            for gallery, start in zip(galleries, self._starts.tolist(), strict=False)
             for part in gallery.parts()
         ]
-        self._ranks = np.concatenate(ranks_over(galleries))
-        self._subjects = np.concatenate(subjects_over(galleries))
-        live = self._ranks != NO_ROW
-        self._references = int(np.count_nonzero(live))
-        self._count = int(self._subjects.max()) + 1 if len(self._subjects) else 0
+        # The live rows by subject: those of subject s are _rows[_ends[s] : _ends[s + 1]].
+        self._references = int(np.count_nonzero(subject != NOBODY))
+        self._rows = np.argsort(subject, kind="stable").astype(np.uint32)[: self._references]
+        self._ends = np.searchsorted(subject[self._rows], np.arange(subjects + 1))
         self._pool = ThreadPoolExecutor(self.threads, "pcc_match")
 
     def close(self) -> None:
@@ -195,21 +198,20 @@ class FingerMatcher:
         kind = SEARCH_TYPES[search_type]
         prints = _of_kind((probe,) if isinstance(probe, FingerTemplate) else tuple(probe), kind)
         most = min(limit or NO_ROW, self.treaty.finger.max_candidates[search_type])
-        total = np.zeros(self._count, np.int32)
+        tally = self._scorer.tally(len(self._ends) - 1)
         groups = _groups(prints, kind)
         for group in groups:
-            total += self._best(group, prints, kind)
-        found = np.flatnonzero(total >= max(threshold, 1))
-        best = np.sort(keys(total[found], found))[::-1][:most]
-        subjects = (~best & np.uint64(0xFFFFFFFF)).astype(np.intp)
-        rows = np.flatnonzero(np.isin(self._subjects, subjects) & (self._ranks != NO_ROW))
+            for number in group:
+                self._add(tally, prints[number], kind)
+            tally.end_group()
         candidates = []
-        for subject in subjects.tolist():
-            pairs = self._pairs(rows[self._subjects[rows] == subject], groups, prints, kind)
-            score = sum(pair.score for pair in pairs)
-            if score != total[subject]:
+        for key in tally.top(max(threshold, 1), most).tolist():
+            score, subject = key >> 32, ~key & 0xFFFFFFFF
+            pairs = self._pairs(self._rows[self._ends[subject] : self._ends[subject + 1]], groups, prints, kind)
+            recomputed = sum(pair.score for pair in pairs)
+            if recomputed != score:
                 raise DeviceError(
-                    f"{self.device} scored a candidate {total[subject]}, the CPU {score}: do not use this device"
+                    f"{self.device} scored a candidate {score}, the CPU {recomputed}: do not use this device"
                 )
             candidates.append(Candidate(subject, score, pairs))
         return FingerSearchResult(prints, kind, candidates, self)
@@ -221,35 +223,20 @@ class FingerMatcher:
 
     # ---- within
 
-    def _best(self, group: Sequence[int], prints: Sequence[FingerTemplate], kind: SearchType) -> NDArray[np.int32]:
-        """(subjects,) best score of a probe print of the group with a print of the subject, 0 where none compares."""
-        best = np.zeros(self._count, np.int32)
-        for number in group:
-            probe = FingerColumns.pack(comparable(prints[number]))
-            blocks = (
-                (part, range(start, min(start + self._scorer.block, found.stop)))
-                for part in self._parts
-                for found in _ranges(part, prints[number].position, kind)
-                for start in found[:: self._scorer.block]
-            )
-            for rows, scores in self._pool.map(partial(self._scored, probe, kind), blocks):
-                np.maximum.at(best, self._subjects[rows], scores)
-        return best
-
-    def _scored(
-        self, probe: FingerColumns, kind: SearchType, work: tuple[FingerPart, range]
-    ) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
-        """Rows and scores of a block of packed templates; of a palm's pieces each has its own."""
-        part, block = work
-        scores = self._scorer.scores(probe, part.packed, LATENTS.index(kind.latent), block).max(axis=0)
-        rows = part.row[block.start : block.stop]
-        if part.live is not None:
-            live = part.live[rows].astype(bool)
-            rows, scores = rows[live], scores[live]
-        return rows.astype(np.intp) + part.first_row, scores
+    def _add(self, tally: Tally, print_: FingerTemplate, kind: SearchType) -> None:
+        """Compares a print of the probe with all references that may be of the same finger."""
+        tally.ask(FingerColumns.pack(comparable(print_)), LATENTS.index(kind.latent))
+        places = places_of(print_.position, palms=kind.palms)
+        blocks = [
+            (part, range(first, min(first + self._scorer.block, start[some.stop])))
+            for part, start in self._parts
+            for some in places
+            for first in range(start[some.start], start[some.stop], self._scorer.block)
+        ]
+        list(self._pool.map(lambda block: tally.add(*block), blocks))
 
     def _pairs(
-        self, rows: NDArray[np.intp], groups: list[list[int]], prints: Sequence[FingerTemplate], kind: SearchType
+        self, rows: NDArray[np.uint32], groups: list[list[int]], prints: Sequence[FingerTemplate], kind: SearchType
     ) -> list[Pair]:
         """What a subject's score is made of: for each group its best pair, scored on the CPU. `rows`: the subject's."""
         references = [(row, self.record(row).template) for row in rows.tolist()]
@@ -299,11 +286,10 @@ def _groups(prints: Sequence[FingerTemplate], kind: SearchType) -> list[list[int
     return list(groups.values())
 
 
-def _ranges(part: FingerPart, position: int, kind: SearchType) -> Iterator[range]:
-    """Where the packed templates of a part lie that a print of this position is compared with."""
-    places = PLACE[part.packed.position]
-    for wanted in places_of(position, palms=kind.palms):
-        yield range(*np.searchsorted(places, [wanted.start, wanted.stop]).tolist())
+def _starts(packed: FingerColumns) -> list[int]:
+    """The prints of PLACE p, by which a part is ordered, are those from number [p] on, up to [p + 1]."""
+    starts: list[int] = np.searchsorted(PLACE[packed.position], np.arange(len(PLACE) + 1)).tolist()
+    return starts
 
 
 def _scores_of(probe: FingerTemplate, references: Sequence[FingerTemplate], kind: SearchType) -> list[int]:

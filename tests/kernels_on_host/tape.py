@@ -22,7 +22,8 @@ from pcc_match.dna.rule import DnaRule, MixtureRule, Rule, StringencyRule
 from pcc_match.finger import FingerTemplate
 from pcc_match.finger.columns import FingerColumns
 from pcc_match.finger.compare import LATENTS
-from pcc_match.finger.cuda import FILE, FingerCuda
+from pcc_match.finger.cuda import FILE, RANGE, FingerCuda
+from pcc_match.finger.tally import NOBODY, References
 
 SANITIZE = ["-Og", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
 
@@ -98,13 +99,21 @@ def record_dna(path: Path, profiles: int, probes: int) -> int:
 
 
 def record_fingers(path: Path) -> int:
-    """Scores of prints and latents of few and many minutiae, and of several sets. Returns the number of launches."""
+    """Scores of prints and latents of few and many minutiae, and of several sets; a search among subjects.
+
+    Returns the number of launches.
+    """
     whole = [finger(1, 40), finger(2, 128, size=(700, 800)), finger(3, 2), FingerTemplate.join(finger(4), finger(5))]
     probes, references = FingerColumns.pack([impression(f, 1) for f in whole]), FingerColumns.pack(whole)
     with path.open("wb") as tape:
         device = TapingDevice(tape, file=FILE)
         for side in range(len(LATENTS)):
             FingerCuda(device=device).scores(probes, references, side)
+        tally = FingerCuda(device=device).tally(RANGE + 1)
+        tally.ask(probes, 0)
+        tally.add(References(references, np.array([0, RANGE, NOBODY, 300], np.uint32)), range(4))
+        tally.end_group()
+        tally.top(1, 3)
     return len(device.launches)
 
 
