@@ -34,13 +34,15 @@ static int32_t compare(const PccFingerSet& one, const PccFingerSet& other, uint3
 namespace {
 
 struct Lanes {
-  alignas(64) uint16_t lane[kPccMinutiae + 32];
-  constexpr Lanes() : lane() {
-    for (uint32_t k = 0; k < kPccMinutiae + 32; ++k) lane[k] = static_cast<uint16_t>(k);
+  alignas(64) uint32_t of32[kPccMinutiae + 32];
+  alignas(64) uint16_t of16[kPccMinutiae + 32];
+  constexpr Lanes() : of32(), of16() {
+    for (uint32_t k = 0; k < kPccMinutiae + 32; ++k) of32[k] = k, of16[k] = static_cast<uint16_t>(k);
   }
 };
 constexpr Lanes kLanes{};
-constexpr const uint16_t* kLane = kLanes.lane;
+constexpr const uint32_t* kLane32 = kLanes.of32;
+constexpr const uint16_t* kLane16 = kLanes.of16;
 
 struct Similarities {
   uint8_t of[512];
@@ -125,6 +127,7 @@ PCC_INLINE V max_s16(V a, V b) { return _mm256_max_epi16(a, b); }
 PCC_INLINE V min_u16(V a, V b) { return _mm256_min_epu16(a, b); }
 PCC_INLINE V max_u16(V a, V b) { return _mm256_max_epu16(a, b); }
 PCC_INLINE V min_s32(V a, V b) { return _mm256_min_epi32(a, b); }
+PCC_INLINE V max_s32(V a, V b) { return _mm256_max_epi32(a, b); }
 PCC_INLINE V abs16(V v) { return _mm256_abs_epi16(v); }
 template <int n>
 PCC_INLINE V sll16(V v) {
@@ -156,8 +159,6 @@ PCC_INLINE V zero_where_greater32(V a, V b, V v) { return _mm256_andnot_si256(_m
 PCC_INLINE V unpack_low16(V a, V b) { return _mm256_unpacklo_epi16(a, b); }
 PCC_INLINE V unpack_high16(V a, V b) { return _mm256_unpackhi_epi16(a, b); }
 PCC_INLINE V pack32(V low, V high) { return _mm256_packs_epi32(low, high); }
-// Two vectors of 32-bit lanes as one of 16-bit lanes in that order.
-PCC_INLINE V narrow(V low, V high) { return _mm256_permute4x64_epi64(_mm256_packus_epi32(low, high), 0xD8); }
 PCC_INLINE void store_bytes(uint8_t* to, V v) {
   const V packed = _mm256_permute4x64_epi64(_mm256_packus_epi16(v, v), 0xD8);
   _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_castsi256_si128(packed));
@@ -168,25 +169,42 @@ PCC_INLINE V tangent32(V low, V high) {
   return _mm256_cvttps_epi32(_mm256_div_ps(times, _mm256_cvtepi32_ps(high)));
 }
 
-// Bits that cylinders have in common: `words` of one with kLanes32 others, the first `there` of which exist.
-PCC_INLINE V common_bits(const V* words, const uint32_t* others, size_t stride, uint32_t there) {
-  if (!there) return zero();
+// Lanes of 32 bits, the first `there` of which may be read, a multiple of 8.
+PCC_INLINE V load_some(const uint32_t* p, uint32_t) { return load(p); }
+
+// A full adder of bits: sum and carry.
+struct Bits {
+  V sum, carry;
+};
+PCC_INLINE Bits add_bits(V a, V b, V c) {
+  const V either = _mm256_xor_si256(a, b);
+  return {_mm256_xor_si256(either, c), or_v(and_v(a, b), and_v(either, c))};
+}
+
+// Bits that the cylinders in the lanes of `words` have in common with the one from `other` on.
+PCC_INLINE V common_bits(const V* words, const uint32_t* other, size_t stride) {
   const V nibble = _mm256_set1_epi8(15);
   const V table = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
-  V bytes = zero();
-#pragma GCC unroll 2  // all at once would need more registers than there are
-  for (uint32_t w = 0; w < kPccWords; ++w, others += stride) {
-    const V common = and_v(words[w], load(others));
-    bytes = _mm256_add_epi8(bytes, _mm256_shuffle_epi8(table, and_v(common, nibble)));
-    bytes = _mm256_add_epi8(bytes, _mm256_shuffle_epi8(table, and_v(_mm256_srli_epi16(common, 4), nibble)));
-  }
+  const auto common = [&](uint32_t w) __attribute__((always_inline)) {
+    return and_v(words[w], set32(static_cast<int32_t>(other[w * stride])));
+  };
+  const auto count = [&](V v) __attribute__((always_inline)) {
+    return _mm256_add_epi8(_mm256_shuffle_epi8(table, and_v(v, nibble)),
+                           _mm256_shuffle_epi8(table, and_v(_mm256_srli_epi16(v, 4), nibble)));
+  };
+  const Bits p = add_bits(common(0), common(1), common(2)), q = add_bits(common(3), common(4), common(5));
+  const Bits r = add_bits(common(6), common(7), common(8));
+  const Bits ones = add_bits(p.sum, q.sum, r.sum), twos = add_bits(p.carry, q.carry, r.carry);
+  V bytes = _mm256_add_epi8(count(ones.carry), count(twos.sum));
+  const V fours = count(twos.carry);
+  bytes = _mm256_add_epi8(bytes, _mm256_add_epi8(fours, fours));
+  bytes = _mm256_add_epi8(_mm256_add_epi8(bytes, bytes), _mm256_add_epi8(count(ones.sum), count(common(9))));
   return _mm256_madd_epi16(_mm256_maddubs_epi16(bytes, _mm256_set1_epi8(1)), set16(1));
 }
 
 PCC_INLINE PccBest two_best(V first, V second) {
-  const __m128i f0 = _mm256_castsi256_si128(first), f1 = _mm256_extracti128_si256(first, 1);
-  const __m128i s0 = _mm256_castsi256_si128(second), s1 = _mm256_extracti128_si256(second, 1);
-  return sse::two_best(_mm_max_epu16(f0, f1), _mm_max_epu16(_mm_max_epu16(s0, s1), _mm_min_epu16(f0, f1)));
+  return sse::two_best(_mm_packus_epi32(_mm256_castsi256_si128(first), _mm256_extracti128_si256(first, 1)),
+                       _mm_packus_epi32(_mm256_castsi256_si128(second), _mm256_extracti128_si256(second, 1)));
 }
 PCC_INLINE uint16_t least(V v) {
   return sse::least(_mm_min_epu16(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1)));
@@ -266,6 +284,7 @@ PCC_INLINE V max_s16(V a, V b) { return _mm512_max_epi16(a, b); }
 PCC_INLINE V min_u16(V a, V b) { return _mm512_min_epu16(a, b); }
 PCC_INLINE V max_u16(V a, V b) { return _mm512_max_epu16(a, b); }
 PCC_INLINE V min_s32(V a, V b) { return _mm512_min_epi32(a, b); }
+PCC_INLINE V max_s32(V a, V b) { return _mm512_max_epi32(a, b); }
 PCC_INLINE V abs16(V v) { return _mm512_abs_epi16(v); }
 template <int n>
 PCC_INLINE V sll16(V v) {
@@ -296,9 +315,6 @@ PCC_INLINE V zero_where_greater32(V a, V b, V v) { return _mm512_maskz_mov_epi32
 PCC_INLINE V unpack_low16(V a, V b) { return _mm512_unpacklo_epi16(a, b); }
 PCC_INLINE V unpack_high16(V a, V b) { return _mm512_unpackhi_epi16(a, b); }
 PCC_INLINE V pack32(V low, V high) { return _mm512_packs_epi32(low, high); }
-PCC_INLINE V narrow(V low, V high) {
-  return _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtepi32_epi16(low)), _mm512_cvtepi32_epi16(high), 1);
-}
 PCC_INLINE void store_bytes(uint8_t* to, V v) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtepi16_epi8(v));
 }
@@ -308,23 +324,24 @@ PCC_INLINE V tangent32(V low, V high) {
   return _mm512_cvttps_epi32(_mm512_div_ps(times, _mm512_cvtepi32_ps(high)));
 }
 
-PCC_INLINE V common_bits(const V* words, const uint32_t* others, size_t stride, uint32_t there) {
-  if (!there) return zero();
-  const auto held = static_cast<__mmask16>(there < kLanes32 ? (1u << there) - 1 : 0xFFFFu);
+PCC_INLINE V load_some(const uint32_t* p, uint32_t there) {
+  return _mm512_maskz_loadu_epi32(static_cast<__mmask16>(there < kLanes32 ? 0xFF : 0xFFFF), p);
+}
+
+PCC_INLINE V common_bits(const V* words, const uint32_t* other, size_t stride) {
   V sum = zero();
   for (uint32_t w = 0; w < kPccWords; ++w) {
-    const V common = and_v(words[w], _mm512_maskz_loadu_epi32(held, others + w * stride));
+    const V common = and_v(words[w], set32(static_cast<int32_t>(other[w * stride])));
     sum = _mm512_add_epi32(sum, _mm512_popcnt_epi32(common));
   }
   return sum;
 }
 
 PCC_INLINE PccBest two_best(V first, V second) {
-  const __m256i f0 = _mm512_castsi512_si256(first), f1 = _mm512_extracti64x4_epi64(first, 1);
-  const __m256i s0 = _mm512_castsi512_si256(second), s1 = _mm512_extracti64x4_epi64(second, 1);
-  const __m256i f = _mm256_max_epu16(f0, f1);
-  const __m256i s = _mm256_max_epu16(_mm256_max_epu16(s0, s1), _mm256_min_epu16(f0, f1));
-  return avx2::two_best(f, s);
+  const __m256i f = _mm512_cvtepi32_epi16(first), s = _mm512_cvtepi32_epi16(second);
+  const __m128i f0 = _mm256_castsi256_si128(f), f1 = _mm256_extracti128_si256(f, 1);
+  const __m128i s0 = _mm256_castsi256_si128(s), s1 = _mm256_extracti128_si256(s, 1);
+  return sse::two_best(_mm_max_epu16(f0, f1), _mm_max_epu16(_mm_max_epu16(s0, s1), _mm_min_epu16(f0, f1)));
 }
 PCC_INLINE uint16_t least(V v) {
   return avx2::least(_mm256_min_epu16(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64(v, 1)));
