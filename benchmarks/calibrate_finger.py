@@ -6,7 +6,8 @@ Protocol of the data's SOURCES.md: non-mated comparisons are all pairs of prints
 (sensor and session), so that no comparison is easier than a search among prints of one sensor. For each source of
 minutiae: the counts at up to 120 scores, each with the upper end of its one-sided 95 % interval (Clopper-Pearson).
 Comparisons that share a print are not independent, so the interval is somewhat too narrow. Sources joined with "+" are
-prints with a set of minutiae from each. Only these counts go into the project. The table beside them: false non-match rates at the thresholds, of the mated pairs.
+prints with a set of minutiae from each. Only these counts go into the project. The table beside them: false non-match
+rates at the thresholds, of the mated pairs.
 """
 
 import argparse
