@@ -22,7 +22,7 @@ namespace pcc {
 
 namespace portable {
 
-static int32_t compare(const PccFingerSet& one, const PccFingerSet& other, uint32_t latent) {
+static int32_t compare(const PccFingerSet& one, const PccFingerSet& other, uint32_t latent, FingerStage) {
   PccFingerResult result;
   pcc_compare_fingers(one, other, latent, result);
   return result.score;

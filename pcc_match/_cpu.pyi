@@ -212,4 +212,5 @@ class FingerSets:
         references: FingerSets,
         reference_sets: NDArray[np.uint32],
         latent: int,
+        stages: int = 5,
     ) -> NDArray[np.int32]: ...
