@@ -9,16 +9,15 @@ results/finger-<date>.json.
 """
 
 import argparse
-import datetime
 import json
 import os
-import platform
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from machine import machine
 
 import pcc_match as pm
 from pcc_match import _cpu
@@ -75,17 +74,6 @@ def shares(probes: FingerColumns, references: FingerColumns, runs: int = 7) -> d
             times[run, stages] = time.process_time() - start
     spent = np.diff(np.median(times, axis=0))
     return dict(zip(STAGES, np.round(100 * spent / spent.sum(), 1).tolist(), strict=True))
-
-
-def machine() -> dict[str, Any]:
-    card: dict[str, Any] = {"date": datetime.date.today().isoformat(), "cores": os.cpu_count(), "isa": _cpu.isa()}
-    try:
-        text = Path("/proc/cpuinfo").read_text()
-        card["cpu"] = next(line.split(":")[1].strip() for line in text.splitlines() if line.startswith("model name"))
-        card["load at start"] = os.getloadavg()[0]
-    except (OSError, StopIteration):
-        card["cpu"] = platform.processor() or platform.machine()
-    return card | {"python": platform.python_version(), "numpy": np.__version__, "pcc_match": pm.__version__}
 
 
 def same_scores(pairs: int) -> int:
