@@ -101,7 +101,7 @@ PCC_INLINE V mul16(V a, V b) { return _mm256_mullo_epi16(a, b); }
 PCC_INLINE V mul32(V a, V b) { return _mm256_mullo_epi32(a, b); }
 PCC_INLINE V mulhi_u16(V a, V b) { return _mm256_mulhi_epu16(a, b); }
 PCC_INLINE V mulhrs16(V a, V b) { return _mm256_mulhrs_epi16(a, b); }
-PCC_INLINE V madd16(V a) { return _mm256_madd_epi16(a, a); }
+PCC_INLINE V madd16(V a, V b) { return _mm256_madd_epi16(a, b); }
 PCC_INLINE V min_s16(V a, V b) { return _mm256_min_epi16(a, b); }
 PCC_INLINE V max_s16(V a, V b) { return _mm256_max_epi16(a, b); }
 PCC_INLINE V min_u16(V a, V b) { return _mm256_min_epu16(a, b); }
@@ -261,7 +261,7 @@ PCC_INLINE V mul16(V a, V b) { return _mm512_mullo_epi16(a, b); }
 PCC_INLINE V mul32(V a, V b) { return _mm512_mullo_epi32(a, b); }
 PCC_INLINE V mulhi_u16(V a, V b) { return _mm512_mulhi_epu16(a, b); }
 PCC_INLINE V mulhrs16(V a, V b) { return _mm512_mulhrs_epi16(a, b); }
-PCC_INLINE V madd16(V a) { return _mm512_madd_epi16(a, a); }
+PCC_INLINE V madd16(V a, V b) { return _mm512_madd_epi16(a, b); }
 PCC_INLINE V min_s16(V a, V b) { return _mm512_min_epi16(a, b); }
 PCC_INLINE V max_s16(V a, V b) { return _mm512_max_epi16(a, b); }
 PCC_INLINE V min_u16(V a, V b) { return _mm512_min_epu16(a, b); }
