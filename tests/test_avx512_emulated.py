@@ -22,7 +22,8 @@ from pcc_match import _cpu
 ROOT = Path(__file__).parents[1]
 CXX = os.environ.get("CXX", "g++")
 KERNELS = ("finger_kernels", "dna_kernels", "dna_matrix")  # the others only have to be there
-FLAGS = ["-std=c++17", "-ffp-contract=off", "-w", "-fPIC", "-fvisibility=hidden", "-mavx2", "-mbmi", "-mbmi2", "-mpopcnt"]
+LEVEL = ("-mavx2", "-mbmi", "-mbmi2", "-mpopcnt")
+FLAGS = ("-std=c++17", "-ffp-contract=off", "-w", "-fPIC", "-fvisibility=hidden", *LEVEL)
 TESTS = ("test_finger_compare.py", "test_engine_search.py", "test_dna_statistics.py")
 
 
