@@ -21,9 +21,9 @@ namespace pcc {
 
 namespace portable {
 
-static int32_t compare(const PccFingerSet& one, const PccFingerSet& other, uint32_t latent) {
+static int32_t compare(const PccFingerSet& one, const PccFingerSet& other, uint32_t mode) {
   PccFingerResult result;
-  pcc_compare_fingers(one, other, latent, result);
+  pcc_compare_fingers(one, other, mode, result);
   return result.score;
 }
 

@@ -6,7 +6,7 @@
 
 namespace pcc {
 
-using CompareFingers = int32_t (*)(const PccFingerSet& one, const PccFingerSet& other, uint32_t latent);
+using CompareFingers = int32_t (*)(const PccFingerSet& one, const PccFingerSet& other, uint32_t mode);
 CompareFingers finger_kernel();
 
 }  // namespace pcc
