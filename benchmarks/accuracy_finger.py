@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from machine import machine
 from numpy.typing import NDArray
 
 import pcc_match as pm
@@ -91,18 +92,21 @@ class Scores:
         scores = matrix[a[other], b[other]].astype(np.int64)[order]
         return cls(matrix[a[same], b[same]].astype(np.int64), prints.finger[a[same]], scores, fingers)
 
-    def fnmr(self, fmr: float, weight: NDArray[Any] | None = None) -> float:
-        """Share of mated scores that do not exceed the threshold at which at most `fmr` of the others do.
+    def threshold(self, fmr: float, weight: NDArray[Any] | None = None) -> int:
+        """The least score that at most this share of non-mated comparisons exceed.
 
-        weight   how often each finger counts
+        weight   how often each finger counts, by number; once by default
         """
         if weight is None:
             weight = np.ones(int(self.mated_finger.max()) + 1)
         counts = np.cumsum(weight[self.non_mated_fingers[:, 0]] * weight[self.non_mated_fingers[:, 1]])
         above = int(np.searchsorted(counts, fmr * counts[-1], side="right"))
-        threshold = self.non_mated[min(above, len(self.non_mated) - 1)]
-        of_mated = weight[self.mated_finger]
-        return float(of_mated[self.mated <= threshold].sum() / of_mated.sum())
+        return int(self.non_mated[min(above, len(self.non_mated) - 1)])
+
+    def fnmr(self, fmr: float, weight: NDArray[Any] | None = None) -> float:
+        """Share of mated scores that do not exceed that threshold."""
+        of_mated = np.ones(len(self.mated)) if weight is None else weight[self.mated_finger]
+        return float(of_mated[self.mated <= self.threshold(fmr, weight)].sum() / of_mated.sum())
 
     def eer(self) -> float:
         thresholds = np.unique(np.concatenate([self.mated, self.non_mated]))
@@ -253,7 +257,8 @@ def main() -> None:
     if options.json:
         for found in everything:
             found.pop("drawn", None)
-        options.json.write_text(json.dumps(everything, indent=1))
+        facts = {"machine": machine(), "command": " ".join(["python", *sys.argv]), "percent": everything}
+        options.json.write_text(json.dumps(facts, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -8,21 +8,18 @@ baseline take turns, so that both see the same state of the machine. Writes benc
 """
 
 import argparse
-import datetime
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from machine import machine
 
 import pcc_match as pm
 from pcc_match import _cpu, datasets
@@ -196,15 +193,6 @@ def everything(gallery: pm.DnaGallery) -> np.ndarray:
 
 def genotype_of(codes: np.ndarray) -> np.ndarray:
     return codes[..., 0].astype(np.uint16) << 8 | codes[..., 1]
-
-
-def machine() -> dict[str, Any]:
-    card: dict[str, Any] = {"date": datetime.date.today().isoformat(), "cores": os.cpu_count(), "isa": _cpu.isa()}
-    with suppress(OSError):
-        text = Path("/proc/cpuinfo").read_text()
-        card["cpu"] = next(line.split(":")[1].strip() for line in text.splitlines() if line.startswith("model name"))
-        card["load at start"] = os.getloadavg()[0]
-    return card | {"python": platform.python_version(), "numpy": np.__version__, "pcc_match": pm.__version__}
 
 
 # ---- the report

@@ -7,7 +7,6 @@ the temporary folder, each answer durable before it is given. Synthetic profiles
 """
 
 import argparse
-import platform
 import tempfile
 import time
 from collections import defaultdict
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from machine import machine
 
 import pcc_match as pm
 from pcc_match import datasets
@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=10)
     parser.add_argument("--singles", type=int, default=200)
     options = parser.parse_args()
-    print(f"{platform.machine()}, {datetime.now(UTC):%Y-%m-%d}, pcc_match {pm.__version__}")
+    print(machine())
     with tempfile.TemporaryDirectory() as folder:
         run(options, Path(folder))
 

@@ -8,10 +8,7 @@ time.
 """
 
 import argparse
-import datetime
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -20,7 +17,8 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from pcc_match import _cpu
+from machine import machine
+
 from pcc_match.datasets import minutiae
 from pcc_match.finger import FingerColumns, FingerGallery, FingerMatcher, FingerRecord
 
@@ -41,9 +39,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         path = options.directory or f"{temporary}/gallery"
         facts = {
-            "date": datetime.date.today().isoformat(),
-            "machine": f"{cpu_name()}, {os.cpu_count()} cores, {platform.machine()}, {_cpu.isa()}",
-            "load before": os.getloadavg()[0],
+            "machine": machine(),
+            "command": " ".join(["python", *sys.argv]),
             **enrolled(path, options.count),
         }
         command = [sys.executable, __file__, "--search", path]
@@ -121,13 +118,6 @@ def memory(kind: str) -> int:
     """Bytes of this process as Linux counts them: VmHWM peak resident, RssAnon resident and not of a file."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(kind))
-
-
-def cpu_name() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(": ")[2]
-    return "unknown CPU"
 
 
 if __name__ == "__main__":

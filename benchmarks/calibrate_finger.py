@@ -5,8 +5,9 @@
 Protocol of the data's SOURCES.md: non-mated comparisons are all pairs of prints of different fingers of the same set
 (sensor and session), so that no comparison is easier than a search among prints of one sensor. For each source of
 minutiae: the counts at up to 120 scores, each with the upper end of its one-sided 95 % interval (Clopper-Pearson).
-Comparisons that share a print are not independent, so the interval is somewhat too narrow. Only these counts go into
-the project. The table beside them: false non-match rates at the thresholds, of the mated pairs.
+Comparisons that share a print are not independent, so the interval is somewhat too narrow. Sources joined with "+" are
+prints with a set of minutiae from each. Only these counts go into the project. The table beside them: false non-match
+rates at the thresholds, of the mated pairs.
 """
 
 import argparse
@@ -21,7 +22,12 @@ import pcc_match as pm
 from pcc_match.finger.calibration import FILE, LEAST_COUNT, answers
 
 POINTS = 120  # of a table
-SOURCES = ("fingerjet", "mindtct", "secugen")
+GIVEN = ("fingerjet", "mindtct", "secugen")  # templates; the images are ours to look at
+SOURCES = {source: (source,) for source in GIVEN} | {
+    "pcc_match": ("pcc_match",),
+    "pcc_match+pcc_match": ("pcc_match+pcc_match",),
+    "fingerjet+mindtct": ("fingerjet", "mindtct"),
+}
 
 
 def main() -> None:
@@ -37,10 +43,11 @@ def main() -> None:
         f'answers = "{answers()}"  # of the comparison: calibration.answers()',
     ]
     print(f"comparison {answers()}, {today}")
-    for source in SOURCES:
-        mated, others = scores(options.data / "templates" / source, source)
+    prints = {source: templates(options.data, source) for source in dict.fromkeys(sum(SOURCES.values(), ()))}
+    for source, parts in SOURCES.items():
+        mated, others = scores([prints[part] for part in parts])
         rows = table(others)
-        lines += ["", f"[sources.{source}]", f"comparisons = {len(others)}", "rows = ["]
+        lines += ["", f'[sources."{source}"]', f"comparisons = {len(others)}", "rows = ["]
         lines += [f"    [{score}, {count}, {bound:.3g}]," for score, count, bound in rows] + ["]"]
         print(f"{source}: {len(others):,} non-mated comparisons, {len(mated):,} mated")
         for count in (1, LEAST_COUNT, len(others) // 100, len(others) // 10):
@@ -51,12 +58,37 @@ def main() -> None:
         FILE.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def scores(folder: Path, source: str) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Scores of the mated and of the non-mated pairs, one after the other."""
+def templates(data: Path, source: str) -> list[list[tuple[str, pm.FingerTemplate]]]:
+    """The prints of each set with the fingers that they are of."""
+    if source in GIVEN:
+        return [
+            [(finger(file), pm.FingerTemplate.read(file, source=source)) for file in sorted(group.iterdir())]
+            for group in sorted((data / "templates" / source).iterdir())
+        ]
+    from PIL import Image
+
+    from pcc_match.finger import extract
+
+    return [
+        [
+            (finger(file), extract(np.asarray(Image.open(file).convert("L")), sets=1 + source.count("+")))
+            for file in sorted(group.iterdir())
+        ]
+        for group in sorted((data / "images").iterdir())
+    ]
+
+
+def finger(file: Path) -> str:
+    return file.stem.split("_")[0]
+
+
+def scores(parts: list[list[list[tuple[str, pm.FingerTemplate]]]]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Scores of the mated and of the non-mated pairs, one after the other; of several parts, with their sets joined."""
     mated, others = [], []
-    for files in (sorted(group.iterdir()) for group in sorted(folder.iterdir())):
-        matrix = pm.score_matrix(*[[pm.FingerTemplate.read(file, source=source) for file in files]] * 2, device="cpu")
-        fingers = [file.stem.split("_")[0] for file in files]
+    for groups in zip(*parts, strict=True):
+        fingers = [name for name, _ in groups[0]]
+        joined = [pm.FingerTemplate.join(*(t for _, t in prints)) for prints in zip(*groups, strict=True)]
+        matrix = pm.score_matrix(joined, joined, device="cpu")
         for (i, a), (j, b) in combinations(enumerate(fingers), 2):
             (mated if a == b else others).append(matrix[i, j])
     return np.array(mated, np.int32), np.array(others, np.int32)

@@ -607,7 +607,8 @@ void bind_fingers(py::module_& m) {
       .def(
           "scores",
           [](const pcc::FingerColumns& self, const Array<uint32_t>& sets, size_t first, size_t last,
-             const pcc::FingerColumns& references, const Array<uint32_t>& reference_sets, uint32_t mode) {
+             const pcc::FingerColumns& references, const Array<uint32_t>& reference_sets, uint32_t mode,
+             uint32_t stages) {
             const auto check = [](const Array<uint32_t>& sets, size_t end) {
               for (py::ssize_t k = 0; k < sets.size(); ++k)
                 if (sets.data()[k] > end || (k && sets.data()[k - 1] > sets.data()[k]))
@@ -622,13 +623,16 @@ void bind_fingers(py::module_& m) {
             Array<int32_t> scores({static_cast<py::ssize_t>(last - first), static_cast<py::ssize_t>(columns)});
             int32_t* out = scores.mutable_data();
             py::gil_scoped_release release;
-            pcc::score_fingers(self, sets.data(), first, last, references, reference_sets.data(), columns, mode, out);
+            pcc::score_fingers(self, sets.data(), first, last, references, reference_sets.data(), columns, mode,
+                               static_cast<pcc::FingerStage>(std::min<uint32_t>(stages, pcc::kScore)), out);
             py::gil_scoped_acquire acquire;
             return scores;
           },
           py::arg("sets").noconvert(), py::arg("first"), py::arg("last"), py::arg("references"),
-          py::arg("reference_sets").noconvert(), py::arg("mode"),
-          "int32 (last - first, references): scores of templates first ... last, whose sets begin at sets[k].");
+          py::arg("reference_sets").noconvert(), py::arg("mode"), py::arg("stages") = pcc::kScore + 0u,
+          "int32 (last - first, references): scores of templates first ... last, whose sets begin at sets[k].\n"
+          "Not scores but zeros after fewer than all stages (csrc/finger_kernels.h), for benchmarks; the portable\n"
+          "level always takes all.");
 }
 
 // ---- delimiter-separated files

@@ -2,6 +2,7 @@
 // definition itself.
 #include "finger_kernels.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 
@@ -21,7 +22,7 @@ namespace pcc {
 
 namespace portable {
 
-static int32_t compare(const PccFingerSet& one, const PccFingerSet& other, uint32_t mode) {
+static int32_t compare(const PccFingerSet& one, const PccFingerSet& other, uint32_t mode, FingerStage) {
   PccFingerResult result;
   pcc_compare_fingers(one, other, mode, result);
   return result.score;
@@ -34,13 +35,15 @@ static int32_t compare(const PccFingerSet& one, const PccFingerSet& other, uint3
 namespace {
 
 struct Lanes {
-  alignas(64) uint16_t lane[kPccMinutiae + 32];
-  constexpr Lanes() : lane() {
-    for (uint32_t k = 0; k < kPccMinutiae + 32; ++k) lane[k] = static_cast<uint16_t>(k);
+  alignas(64) uint32_t of32[kPccMinutiae + 32];
+  alignas(64) uint16_t of16[kPccMinutiae + 32];
+  constexpr Lanes() : of32(), of16() {
+    for (uint32_t k = 0; k < kPccMinutiae + 32; ++k) of32[k] = k, of16[k] = static_cast<uint16_t>(k);
   }
 };
 constexpr Lanes kLanes{};
-constexpr const uint16_t* kLane = kLanes.lane;
+constexpr const uint32_t* kLane32 = kLanes.of32;
+constexpr const uint16_t* kLane16 = kLanes.of16;
 
 struct Similarities {
   uint8_t of[512];
@@ -73,34 +76,12 @@ PCC_INLINE PccBest two_best(__m128i first, __m128i second) {
   return {static_cast<pcc_u16>(_mm_extract_epi16(first, 0)), static_cast<pcc_u16>(_mm_extract_epi16(second, 0))};
 }
 
-PCC_INLINE uint16_t least(__m128i v) { return static_cast<uint16_t>(_mm_extract_epi16(_mm_minpos_epu16(v), 0)); }
-
-// Rows p ... p + 15, columns q ... q + 15 of a matrix, once more as columns p ... and rows q ...; p = q: what is there
-// stays.
-PCC_INLINE void mirror(uint8_t (*matrix)[kPccLatentCandidates], uint32_t p, uint32_t q) {
-  __m128i r[16], s[16];
-  for (int k = 0; k < 16; ++k) r[k] = _mm_load_si128(reinterpret_cast<const __m128i*>(&matrix[p + k][q]));
-  // Four times the perfect shuffle of 16 rows: rows k and k + 8, byte by byte, become rows 2 k and 2 k + 1.
-  for (int step = 0; step < 4; ++step) {
-    for (int k = 0; k < 8; ++k) {
-      s[2 * k] = _mm_unpacklo_epi8(r[k], r[k + 8]);
-      s[2 * k + 1] = _mm_unpackhi_epi8(r[k], r[k + 8]);
-    }
-    for (int k = 0; k < 16; ++k) r[k] = s[k];
-  }
-  for (int k = 0; k < 16; ++k) {
-    auto* to = reinterpret_cast<__m128i*>(&matrix[q + k][p]);
-    _mm_store_si128(to, p == q ? _mm_or_si128(_mm_load_si128(to), r[k]) : r[k]);
-  }
-}
-
 }  // namespace sse
 
 namespace avx2 {
 
 using V = __m256i;
 constexpr uint32_t kLanes16 = 16, kLanes32 = 8;
-using sse::mirror;
 
 PCC_INLINE V load(const void* p) { return _mm256_loadu_si256(static_cast<const V*>(p)); }
 PCC_INLINE void store(void* p, V v) { _mm256_storeu_si256(static_cast<V*>(p), v); }
@@ -132,6 +113,7 @@ PCC_INLINE V max_s16(V a, V b) { return _mm256_max_epi16(a, b); }
 PCC_INLINE V min_u16(V a, V b) { return _mm256_min_epu16(a, b); }
 PCC_INLINE V max_u16(V a, V b) { return _mm256_max_epu16(a, b); }
 PCC_INLINE V min_s32(V a, V b) { return _mm256_min_epi32(a, b); }
+PCC_INLINE V max_s32(V a, V b) { return _mm256_max_epi32(a, b); }
 PCC_INLINE V abs16(V v) { return _mm256_abs_epi16(v); }
 template <int n>
 PCC_INLINE V sll16(V v) {
@@ -156,15 +138,19 @@ PCC_INLINE V srl32(V v) {
 using Mask = V;
 PCC_INLINE Mask equal16(V a, V b) { return _mm256_cmpeq_epi16(a, b); }
 PCC_INLINE Mask greater16(V a, V b) { return _mm256_cmpgt_epi16(a, b); }
+// A mask as bits, kLaneBits of them for each lane; and how many lanes it has.
+constexpr uint32_t kLaneBits = 2;
+PCC_INLINE uint32_t lanes_of(Mask m) { return static_cast<uint32_t>(_mm256_movemask_epi8(m)) & 0x55555555; }
+// In how many lanes of 32 bits a > b.
+PCC_INLINE uint32_t greater32(V a, V b) {
+  return static_cast<uint32_t>(__builtin_popcount(_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(a, b)))));
+}
 PCC_INLINE V blend16(Mask m, V yes, V no) { return _mm256_blendv_epi8(no, yes, m); }
 PCC_INLINE V and_not(Mask m, V v) { return _mm256_andnot_si256(m, v); }
 PCC_INLINE V zero_where_greater32(V a, V b, V v) { return _mm256_andnot_si256(_mm256_cmpgt_epi32(a, b), v); }
-// Between 16 and 32 bits, lane by lane of 16 bytes; pack32 undoes unpack_low16 and unpack_high16.
-PCC_INLINE V unpack_low16(V a, V b) { return _mm256_unpacklo_epi16(a, b); }
-PCC_INLINE V unpack_high16(V a, V b) { return _mm256_unpackhi_epi16(a, b); }
-PCC_INLINE V pack32(V low, V high) { return _mm256_packs_epi32(low, high); }
-// Two vectors of 32-bit lanes as one of 16-bit lanes in that order.
-PCC_INLINE V narrow(V low, V high) { return _mm256_permute4x64_epi64(_mm256_packus_epi32(low, high), 0xD8); }
+// The halves of lanes of 32 bits, those of `even` in even places.
+PCC_INLINE V low_halves(V even, V odd) { return _mm256_blend_epi16(even, _mm256_slli_epi32(odd, 16), 0xAA); }
+PCC_INLINE V high_halves(V even, V odd) { return _mm256_blend_epi16(_mm256_srli_epi32(even, 16), odd, 0xAA); }
 PCC_INLINE void store_bytes(uint8_t* to, V v) {
   const V packed = _mm256_permute4x64_epi64(_mm256_packus_epi16(v, v), 0xD8);
   _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_castsi256_si128(packed));
@@ -178,28 +164,42 @@ PCC_INLINE V tangent32(V low, V high) {
   return _mm256_cvttps_epi32(_mm256_div_ps(times, _mm256_cvtepi32_ps(high)));
 }
 
-// Bits that cylinders have in common: `words` of one with kLanes32 others, the first `there` of which exist.
-PCC_INLINE V common_bits(const V* words, const uint32_t* others, size_t stride, uint32_t there) {
-  if (!there) return zero();
+// Lanes of 32 bits, the first `there` of which may be read, a multiple of 8.
+PCC_INLINE V load_some(const uint32_t* p, uint32_t) { return load(p); }
+
+// A full adder of bits: sum and carry.
+struct Bits {
+  V sum, carry;
+};
+PCC_INLINE Bits add_bits(V a, V b, V c) {
+  const V either = _mm256_xor_si256(a, b);
+  return {_mm256_xor_si256(either, c), or_v(and_v(a, b), and_v(either, c))};
+}
+
+// Bits that the cylinders in the lanes of `words` have in common with the one from `other` on.
+PCC_INLINE V common_bits(const V* words, const uint32_t* other, size_t stride) {
   const V nibble = _mm256_set1_epi8(15);
   const V table = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
-  V bytes = zero();
-#pragma GCC unroll 2  // all at once would need more registers than there are
-  for (uint32_t w = 0; w < kPccWords; ++w, others += stride) {
-    const V common = and_v(words[w], load(others));
-    bytes = _mm256_add_epi8(bytes, _mm256_shuffle_epi8(table, and_v(common, nibble)));
-    bytes = _mm256_add_epi8(bytes, _mm256_shuffle_epi8(table, and_v(_mm256_srli_epi16(common, 4), nibble)));
-  }
+  const auto common = [&](uint32_t w) __attribute__((always_inline)) {
+    return and_v(words[w], set32(static_cast<int32_t>(other[w * stride])));
+  };
+  const auto count = [&](V v) __attribute__((always_inline)) {
+    return _mm256_add_epi8(_mm256_shuffle_epi8(table, and_v(v, nibble)),
+                           _mm256_shuffle_epi8(table, and_v(_mm256_srli_epi16(v, 4), nibble)));
+  };
+  const Bits p = add_bits(common(0), common(1), common(2)), q = add_bits(common(3), common(4), common(5));
+  const Bits r = add_bits(common(6), common(7), common(8));
+  const Bits ones = add_bits(p.sum, q.sum, r.sum), twos = add_bits(p.carry, q.carry, r.carry);
+  V bytes = _mm256_add_epi8(count(ones.carry), count(twos.sum));
+  const V fours = count(twos.carry);
+  bytes = _mm256_add_epi8(bytes, _mm256_add_epi8(fours, fours));
+  bytes = _mm256_add_epi8(_mm256_add_epi8(bytes, bytes), _mm256_add_epi8(count(ones.sum), count(common(9))));
   return _mm256_madd_epi16(_mm256_maddubs_epi16(bytes, _mm256_set1_epi8(1)), set16(1));
 }
 
 PCC_INLINE PccBest two_best(V first, V second) {
-  const __m128i f0 = _mm256_castsi256_si128(first), f1 = _mm256_extracti128_si256(first, 1);
-  const __m128i s0 = _mm256_castsi256_si128(second), s1 = _mm256_extracti128_si256(second, 1);
-  return sse::two_best(_mm_max_epu16(f0, f1), _mm_max_epu16(_mm_max_epu16(s0, s1), _mm_min_epu16(f0, f1)));
-}
-PCC_INLINE uint16_t least(V v) {
-  return sse::least(_mm_min_epu16(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1)));
+  return sse::two_best(_mm_packus_epi32(_mm256_castsi256_si128(first), _mm256_extracti128_si256(first, 1)),
+                       _mm_packus_epi32(_mm256_castsi256_si128(second), _mm256_extracti128_si256(second, 1)));
 }
 
 // raw[p] = sum over q of agree[p][q] * weight[q], both at most 127, for 8 * groups rows.
@@ -251,7 +251,6 @@ namespace avx512 {
 
 using V = __m512i;
 constexpr uint32_t kLanes16 = 32, kLanes32 = 16;
-using sse::mirror;
 
 PCC_INLINE V load(const void* p) { return _mm512_loadu_si512(p); }
 PCC_INLINE void store(void* p, V v) { _mm512_storeu_si512(p, v); }
@@ -283,6 +282,7 @@ PCC_INLINE V max_s16(V a, V b) { return _mm512_max_epi16(a, b); }
 PCC_INLINE V min_u16(V a, V b) { return _mm512_min_epu16(a, b); }
 PCC_INLINE V max_u16(V a, V b) { return _mm512_max_epu16(a, b); }
 PCC_INLINE V min_s32(V a, V b) { return _mm512_min_epi32(a, b); }
+PCC_INLINE V max_s32(V a, V b) { return _mm512_max_epi32(a, b); }
 PCC_INLINE V abs16(V v) { return _mm512_abs_epi16(v); }
 template <int n>
 PCC_INLINE V sll16(V v) {
@@ -307,14 +307,17 @@ PCC_INLINE V srl32(V v) {
 using Mask = __mmask32;
 PCC_INLINE Mask equal16(V a, V b) { return _mm512_cmpeq_epi16_mask(a, b); }
 PCC_INLINE Mask greater16(V a, V b) { return _mm512_cmpgt_epi16_mask(a, b); }
+constexpr uint32_t kLaneBits = 1;
+PCC_INLINE uint32_t lanes_of(Mask m) { return m; }
+PCC_INLINE uint32_t greater32(V a, V b) {
+  return static_cast<uint32_t>(__builtin_popcount(_mm512_cmpgt_epi32_mask(a, b)));
+}
 PCC_INLINE V blend16(Mask m, V yes, V no) { return _mm512_mask_blend_epi16(m, no, yes); }
 PCC_INLINE V and_not(Mask m, V v) { return _mm512_maskz_mov_epi16(static_cast<Mask>(~m), v); }
 PCC_INLINE V zero_where_greater32(V a, V b, V v) { return _mm512_maskz_mov_epi32(_mm512_cmple_epi32_mask(a, b), v); }
-PCC_INLINE V unpack_low16(V a, V b) { return _mm512_unpacklo_epi16(a, b); }
-PCC_INLINE V unpack_high16(V a, V b) { return _mm512_unpackhi_epi16(a, b); }
-PCC_INLINE V pack32(V low, V high) { return _mm512_packs_epi32(low, high); }
-PCC_INLINE V narrow(V low, V high) {
-  return _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtepi32_epi16(low)), _mm512_cvtepi32_epi16(high), 1);
+PCC_INLINE V low_halves(V even, V odd) { return _mm512_mask_blend_epi16(0xAAAAAAAA, even, _mm512_slli_epi32(odd, 16)); }
+PCC_INLINE V high_halves(V even, V odd) {
+  return _mm512_mask_blend_epi16(0xAAAAAAAA, _mm512_srli_epi32(even, 16), odd);
 }
 PCC_INLINE void store_bytes(uint8_t* to, V v) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtepi16_epi8(v));
@@ -328,26 +331,24 @@ PCC_INLINE V tangent32(V low, V high) {
   return _mm512_cvttps_epi32(_mm512_div_ps(times, _mm512_cvtepi32_ps(high)));
 }
 
-PCC_INLINE V common_bits(const V* words, const uint32_t* others, size_t stride, uint32_t there) {
-  if (!there) return zero();
-  const auto held = static_cast<__mmask16>(there < kLanes32 ? (1u << there) - 1 : 0xFFFFu);
+PCC_INLINE V load_some(const uint32_t* p, uint32_t there) {
+  return _mm512_maskz_loadu_epi32(static_cast<__mmask16>(there < kLanes32 ? 0xFF : 0xFFFF), p);
+}
+
+PCC_INLINE V common_bits(const V* words, const uint32_t* other, size_t stride) {
   V sum = zero();
   for (uint32_t w = 0; w < kPccWords; ++w) {
-    const V common = and_v(words[w], _mm512_maskz_loadu_epi32(held, others + w * stride));
+    const V common = and_v(words[w], set32(static_cast<int32_t>(other[w * stride])));
     sum = _mm512_add_epi32(sum, _mm512_popcnt_epi32(common));
   }
   return sum;
 }
 
 PCC_INLINE PccBest two_best(V first, V second) {
-  const __m256i f0 = _mm512_castsi512_si256(first), f1 = _mm512_extracti64x4_epi64(first, 1);
-  const __m256i s0 = _mm512_castsi512_si256(second), s1 = _mm512_extracti64x4_epi64(second, 1);
-  const __m256i f = _mm256_max_epu16(f0, f1);
-  const __m256i s = _mm256_max_epu16(_mm256_max_epu16(s0, s1), _mm256_min_epu16(f0, f1));
-  return avx2::two_best(f, s);
-}
-PCC_INLINE uint16_t least(V v) {
-  return avx2::least(_mm256_min_epu16(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64(v, 1)));
+  const __m256i f = _mm512_cvtepi32_epi16(first), s = _mm512_cvtepi32_epi16(second);
+  const __m128i f0 = _mm256_castsi256_si128(f), f1 = _mm256_extracti128_si256(f, 1);
+  const __m128i s0 = _mm256_castsi256_si128(s), s1 = _mm256_extracti128_si256(s, 1);
+  return sse::two_best(_mm_max_epu16(f0, f1), _mm_max_epu16(_mm_max_epu16(s0, s1), _mm_min_epu16(f0, f1)));
 }
 
 PCC_INLINE void support(const uint8_t (*agree)[kPccLatentCandidates], const uint8_t* weight, uint32_t groups,

@@ -4,7 +4,7 @@
 // rounds of a warp, 16 counts a cycle and multiprocessor; and the compatibilities of 48 candidates, some 40
 // instructions for each of 1,128 pairs. A reference's 4 KB come from device memory once and from L1 afterwards. The
 // lanes of a warp take the second set's minutiae, then the candidates, then minutiae again; one lane does what is
-// short.
+// short. Loops that are not to be unrolled would make it spill registers.
 #include "compare_finger.h"
 
 enum : pcc_u32 { kPccFingerWarps = 4, kPccFingerThreads = 32 * kPccFingerWarps, kPccEveryLane = 0xFFFFFFFF };
@@ -108,6 +108,7 @@ __device__ __forceinline__ PccCut pcc_cut_warp(const pcc_u16* cosine, pcc_u32 co
     return pcc_sum(n);
   };
   pcc_u32 least = 0;
+#pragma unroll 1
   for (pcc_u32 bit = 256; bit; bit >>= 1)
     if (reached(least | bit) > most) least |= bit;
   return {least, most - reached(least + 1)};
@@ -177,7 +178,7 @@ __device__ __forceinline__ pcc_u8 pcc_agreement_of(const PccFingerWork& work, pc
 }
 
 // pcc_first_look.
-__device__ __forceinline__ bool pcc_first_look_warp(PccFingerWork& work, pcc_u32 latent) {
+__device__ __forceinline__ bool pcc_first_look_warp(PccFingerWork& work, pcc_u32 mode) {
   PccCut cut = pcc_cut_warp(work.c.cosine, work.c.count, kPccLook);
   pcc_u32 count = 0;
   for (pcc_u32 start = 0; start < work.c.count; start += 32) {
@@ -188,6 +189,7 @@ __device__ __forceinline__ bool pcc_first_look_warp(PccFingerWork& work, pcc_u32
     count += static_cast<pcc_u32>(__popc(votes));
   }
   __syncwarp();
+#pragma unroll 1
   for (pcc_u32 k = pcc_lane(); k < kPccLook * kPccLook / 2; k += 32) {  // each with those up to half a circle ahead
     const pcc_u32 p = k % kPccLook, ahead = k / kPccLook + 1, q = (p + ahead) % kPccLook;
     if (p >= count || q >= count || (2 * ahead == kPccLook && q < p)) continue;
@@ -199,18 +201,20 @@ __device__ __forceinline__ bool pcc_first_look_warp(PccFingerWork& work, pcc_u32
   if (p < count) {
     const pcc_u32 own = work.c.own[work.chosen[p]];
     support = kPccOwn * own;
+#pragma unroll 1
     for (pcc_u32 q = 0; q < count; ++q)
       if (q != p) support += work.agree[q][p] * (work.c.own[work.chosen[q]] / 2u);
     support *= own;
   }
   const pcc_u32 most = pcc_most(support);
   __syncwarp();
-  return most >= static_cast<pcc_u32>(latent ? kPccLookLeastLatent : kPccLookLeast);
+  return most >= static_cast<pcc_u32>(mode == kPccEarlyExit ? kPccLookLeast : kPccLookLeastLatent);
 }
 
 __device__ __forceinline__ void pcc_agree_warp(PccFingerWork& work) {
   const pcc_u32 n = work.c.count;
   for (pcc_u32 p = 0; p < n; ++p)
+#pragma unroll 1
     for (pcc_u32 q = pcc_lane(); q <= p; q += 32) work.agree[p][q] = work.agree[q][p] = pcc_agreement_of(work, p, q);
   __syncwarp();
 }
@@ -304,6 +308,7 @@ __device__ __forceinline__ void pcc_pair_warp(const PccFingerSet& a, const PccFi
   for (pcc_u32 j = pcc_lane(); j < b.count; j += 32) {
     const PccPoint here = pcc_here(pose, b.x[j], b.y[j]);
     pcc_u32 nearest = 0xFFFF;
+#pragma unroll 1
     for (pcc_u32 i = 0; i < a.count; ++i) {
       const pcc_u32 apart = static_cast<pcc_u32>(pcc_apart(in_b[i], here));
       const pcc_u8 direction = static_cast<pcc_u8>(a.direction[i] + pose.turn);
@@ -351,6 +356,7 @@ __device__ __forceinline__ void pcc_pair_again_warp(const PccFingerSet& a, const
   for (pcc_u32 i = pcc_lane(); i < a.count; i += 32) {
     const PccPoint from = work.paired.in_b[i];
     pcc_s32 sum = kPccUnbent, x = 0, y = 0;
+#pragma unroll 1
     for (pcc_u32 k = 0; k < r.paired; ++k) {
       const pcc_u32 j = work.paired.b[k];
       const PccPoint there = work.paired.in_b[work.paired.a[k]], here = pcc_here(pose, b.x[j], b.y[j]);
@@ -375,12 +381,13 @@ __device__ __forceinline__ pcc_s32 pcc_compare_warp(const PccFingerSet& one, con
   PccFingerResult r = PccFingerResult();
   if (pcc_lane() == 0) r.resemblance = static_cast<pcc_u32>(pcc_resemblance(work.c));
   r.resemblance = __shfl_sync(kPccEveryLane, r.resemblance, 0);
-  if (mode & kPccEarlyExit && !pcc_first_look_warp(work, latent)) return pcc_final_score(r, latent);
-  pcc_agree_warp(work);
-  pcc_s32 raw[kPccPlaces];
-  const pcc_u32 most = pcc_relax_warp(work, raw);
-  pcc_accept_warp(work, raw, most);
-  r.accepted = work.accepted.count, r.agreement = work.accepted.agreement;
+  if (!(mode & kPccEarlyExit) || pcc_first_look_warp(work, mode)) {
+    pcc_agree_warp(work);
+    pcc_s32 raw[kPccPlaces];
+    const pcc_u32 most = pcc_relax_warp(work, raw);
+    pcc_accept_warp(work, raw, most);
+    r.accepted = work.accepted.count, r.agreement = work.accepted.agreement;
+  }
   if (r.accepted >= 2) {
     if (pcc_lane() == 0) work.pose = pcc_fit(a, b, work.accepted);
     __syncwarp();

@@ -213,4 +213,5 @@ class FingerSets:
         references: FingerSets,
         reference_sets: NDArray[np.uint32],
         mode: int,
+        stages: int = 5,
     ) -> NDArray[np.int32]: ...

@@ -30,7 +30,7 @@ def test_a_score_has_the_rate_of_the_row_below_it() -> None:
     assert TABLE.fmr(10**6) == (0, 0.003)
 
 
-@pytest.mark.parametrize("source", ["fingerjet", "mindtct", "secugen"])
+@pytest.mark.parametrize("source", ["fingerjet", "mindtct", "secugen", "pcc_match", "fingerjet+mindtct"])
 def test_the_shipped_tables(source: str) -> None:
     table = shipped(source)
     assert table.comparisons == 11_520
@@ -49,8 +49,8 @@ def test_the_shipped_tables(source: str) -> None:
 
 
 def test_unknown_sources_are_refused() -> None:
-    for source in ("", "fingerjet+mindtct"):
-        with pytest.raises(CalibrationError, match="fingerjet, mindtct"):
+    for source in ("", "mindtct+fingerjet"):
+        with pytest.raises(CalibrationError, match=r"fingerjet, fingerjet\+mindtct"):
             pm.threshold_for(0.01, source)
 
 

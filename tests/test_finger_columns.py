@@ -13,7 +13,7 @@ from shared_data import ROOT
 import pcc_match as pm
 from pcc_match.finger import FingerColumns
 
-GOLDEN = "30bec9a6e1606d8c781e0d3fa6fab83ee682b1a094b5675d80cd57fb5078524e"
+GOLDEN = "20602112966d0ccd191dbc74bce8d2488b230abba7e1afc026f3d3dd2cccd369"
 
 
 def digest(columns):

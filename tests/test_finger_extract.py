@@ -88,7 +88,7 @@ def test_one_image_one_template():
 
 def test_two_sets():
     template = pm.finger.extract(ridges(SPOTS, noise=60), sets=2, position=4)
-    assert (len(template.sets), template.source, template.position) == (2, "pcc_match", 4)
+    assert (len(template.sets), template.source, template.position) == (2, "pcc_match+pcc_match", 4)
     assert template.sets[0] == pm.finger.extract(ridges(SPOTS, noise=60)).sets[0]
     assert template.sets[0] != template.sets[1]
 

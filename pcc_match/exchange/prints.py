@@ -133,7 +133,8 @@ def request(
     sender, to        country code and agency, "AT/BKA"
     reference         criminal reference number (2.010) of ten-prints, case number (2.007) of a latent
     sequence, mark    2.008 and 2.009 of a latent
-    template          minutiae of the latent, sent beside its image; else a Type-9 record of `source` that has its IDC
+    template          minutiae of the latent, if it has any, sent beside its image; else those of a Type-9 record of
+                      `source` that has its IDC
     palms             a PMS with the palms of `source` instead of its fingers
     idc               which latent of `source`, the first if not said
     candidates        how many candidates are wanted at most (2.320)
@@ -150,7 +151,7 @@ def request(
         records = latent_records(source, idc)
         if records and template is None:
             template = _stored_template(source, idc)
-        if records and template is not None:
+        if records and template is not None and len(template.sets[0]):  # a record of no minutiae would be unsound
             records = [minutiae_record(template, records[0]), *records]
         case = {7: f"{sender[:2]}/{reference}", **_given({8: sequence, 9: mark})}
     if not records:

@@ -2,8 +2,8 @@
 
 calibration.toml holds, for each source of minutiae, how many of the non-mated comparisons of benchmarks/
 calibrate_finger.py scored at least so much. It serves the comparison that it was counted with and no other: known
-answers tell.  The scores are those of
-one print with one print, a set of minutiae each, not in latent mode; sums over fingers or sets have their own scale.
+answers tell. The scores are those of one print with one print, not in latent mode, with a set of minutiae from each
+source named ("fingerjet+mindtct" has two); sums over fingers have their own scale.
 """
 
 import hashlib

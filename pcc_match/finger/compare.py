@@ -112,8 +112,8 @@ class Comparison:
             turn = part.alignment.rotation
             lines.append(f"  a turned by {abs(turn):.0f} degrees {'counter-' * (turn >= 0)}clockwise lies on b")
             lines.append(
-                f"  {len(part.paired)} minutiae pair within 13 pixels and 28 degrees, after a bending of the skin by up to "
-                f"13 pixels more, of {part.overlap[0]} of a and {part.overlap[1]} of b in the common area"
+                f"  {len(part.paired)} minutiae pair within 13 pixels and 28 degrees, the skin bent by up to 13 more; "
+                f"the common area holds {part.overlap[0]} of a and {part.overlap[1]} of b"
             )
         return "\n".join(lines)
 

@@ -131,7 +131,7 @@ def _template(grey: NDArray[np.uint8], sets: int, position: int) -> tuple[Finger
     minutiae = tuple(MinutiaSet(*run["minutiae"].T) for run in found)
     height, width = grey.shape
     problems = () if all(map(len, minutiae)) else (_reason(grey, found[0]),)
-    return FingerTemplate(minutiae, position, width, height, SOURCE, problems), found[0]
+    return FingerTemplate(minutiae, position, width, height, "+".join([SOURCE] * sets), problems), found[0]
 
 
 def _reason(grey: NDArray[np.uint8], found: dict[str, NDArray[Any]]) -> str:

@@ -194,7 +194,7 @@ class FingerTemplate:
     def join(cls, *templates: FingerTemplate) -> FingerTemplate:
         """All sets of templates of one finger, in their order; a comparison sums over them.
 
-        Sources that differ are joined with "+". TemplateError where two positions are known and differ.
+        So are their known sources, with "+". TemplateError where two positions are known and differ.
         """
         positions = {template.position for template in templates} - {0}
         if len(positions) > 1:
@@ -205,7 +205,7 @@ class FingerTemplate:
             tuple(minutiae for template in templates for minutiae in template.sets),
             positions.pop() if positions else 0,
             *size,
-            "+".join(dict.fromkeys(template.source for template in templates if template.source)),
+            "+".join(template.source for template in templates if template.source),
             tuple(problem for template in templates for problem in template.problems),
         )
 
