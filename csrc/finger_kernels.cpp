@@ -111,7 +111,6 @@ PCC_INLINE V madd16(V a, V b) { return _mm256_madd_epi16(a, b); }
 PCC_INLINE V min_s16(V a, V b) { return _mm256_min_epi16(a, b); }
 PCC_INLINE V max_s16(V a, V b) { return _mm256_max_epi16(a, b); }
 PCC_INLINE V min_u16(V a, V b) { return _mm256_min_epu16(a, b); }
-PCC_INLINE V max_u16(V a, V b) { return _mm256_max_epu16(a, b); }
 PCC_INLINE V min_s32(V a, V b) { return _mm256_min_epi32(a, b); }
 PCC_INLINE V max_s32(V a, V b) { return _mm256_max_epi32(a, b); }
 PCC_INLINE V abs16(V v) { return _mm256_abs_epi16(v); }
@@ -151,10 +150,6 @@ PCC_INLINE V zero_where_greater32(V a, V b, V v) { return _mm256_andnot_si256(_m
 // The halves of lanes of 32 bits, those of `even` in even places.
 PCC_INLINE V low_halves(V even, V odd) { return _mm256_blend_epi16(even, _mm256_slli_epi32(odd, 16), 0xAA); }
 PCC_INLINE V high_halves(V even, V odd) { return _mm256_blend_epi16(_mm256_srli_epi32(even, 16), odd, 0xAA); }
-PCC_INLINE void store_bytes(uint8_t* to, V v) {
-  const V packed = _mm256_permute4x64_epi64(_mm256_packus_epi16(v, v), 0xD8);
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_castsi256_si128(packed));
-}
 PCC_INLINE V root32(V v) { return _mm256_cvttps_epi32(_mm256_sqrt_ps(_mm256_cvtepi32_ps(v))); }
 PCC_INLINE V quotient32(V a, V b) {  // exact while |a| < 2^24 and |a / b| * b < 2^24
   return _mm256_cvttps_epi32(_mm256_div_ps(_mm256_cvtepi32_ps(a), _mm256_cvtepi32_ps(b)));
@@ -176,7 +171,8 @@ PCC_INLINE Bits add_bits(V a, V b, V c) {
   return {_mm256_xor_si256(either, c), or_v(and_v(a, b), and_v(either, c))};
 }
 
-// Bits that the cylinders in the lanes of `words` have in common with the one from `other` on.
+// Bits that the cylinders in the lanes of `words` have in common with the one that starts at `other`. Added up to words
+// of ones, twos and fours first, as tables count half the words then.
 PCC_INLINE V common_bits(const V* words, const uint32_t* other, size_t stride) {
   const V nibble = _mm256_set1_epi8(15);
   const V table = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
@@ -280,7 +276,6 @@ PCC_INLINE V madd16(V a, V b) { return _mm512_madd_epi16(a, b); }
 PCC_INLINE V min_s16(V a, V b) { return _mm512_min_epi16(a, b); }
 PCC_INLINE V max_s16(V a, V b) { return _mm512_max_epi16(a, b); }
 PCC_INLINE V min_u16(V a, V b) { return _mm512_min_epu16(a, b); }
-PCC_INLINE V max_u16(V a, V b) { return _mm512_max_epu16(a, b); }
 PCC_INLINE V min_s32(V a, V b) { return _mm512_min_epi32(a, b); }
 PCC_INLINE V max_s32(V a, V b) { return _mm512_max_epi32(a, b); }
 PCC_INLINE V abs16(V v) { return _mm512_abs_epi16(v); }
@@ -318,9 +313,6 @@ PCC_INLINE V zero_where_greater32(V a, V b, V v) { return _mm512_maskz_mov_epi32
 PCC_INLINE V low_halves(V even, V odd) { return _mm512_mask_blend_epi16(0xAAAAAAAA, even, _mm512_slli_epi32(odd, 16)); }
 PCC_INLINE V high_halves(V even, V odd) {
   return _mm512_mask_blend_epi16(0xAAAAAAAA, _mm512_srli_epi32(even, 16), odd);
-}
-PCC_INLINE void store_bytes(uint8_t* to, V v) {
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtepi16_epi8(v));
 }
 PCC_INLINE V root32(V v) { return _mm512_cvttps_epi32(_mm512_sqrt_ps(_mm512_cvtepi32_ps(v))); }
 PCC_INLINE V quotient32(V a, V b) {  // exact while |a| < 2^24 and |a / b| * b < 2^24
