@@ -69,7 +69,7 @@ def shares(probes: FingerColumns, references: FingerColumns, runs: int = 7) -> d
         for stages in range(len(STAGES) + 1):
             start = time.process_time()
             probes.engine.scores(
-                probes.sets, 0, len(probes), references.engine, references.sets, latent=0, stages=stages
+                probes.sets, 0, len(probes), references.engine, references.sets, mode=0, stages=stages
             )
             times[run, stages] = time.process_time() - start
     spent = np.diff(np.median(times, axis=0))

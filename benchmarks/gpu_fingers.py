@@ -2,15 +2,16 @@
 
 import statistics
 import time
+from itertools import product
 from typing import Any
 
 import numpy as np
 
 from pcc_match.datasets import minutiae
 from pcc_match.finger.columns import FingerColumns
-from pcc_match.finger.compare import LATENTS, score_matrix
+from pcc_match.finger.compare import score_matrix
 from pcc_match.finger.cuda import FILE, FingerCuda
-from pcc_match.finger.devices import CpuScorer, Scorer
+from pcc_match.finger.devices import LATENTS, CpuScorer, Scorer, mode_of
 from pcc_match.finger.tally import NOBODY, References
 
 SEED = 4
@@ -37,12 +38,12 @@ def parity(host: bool) -> dict[str, Any]:
     asked, against = columns_of(probes, 0), columns_of(references, 1)
     cuda = FingerCuda(device=open_device(host))
     done: dict[str, Any] = {}
-    for side, latent in enumerate(LATENTS):
-        expected = score_matrix(asked, against, "cpu", latent=latent)
-        found = cuda.scores(asked, against, side)
+    for latent, early in product(LATENTS, (False, True)):
+        expected = score_matrix(asked, against, "cpu", latent=latent, early_exit=early)
+        found = cuda.scores(asked, against, mode_of(latent, early_exit=early))
+        name = "fingers" + f", latents on side {latent}" * bool(latent) + ", early exit" * early
         differ = int((expected != found).sum())
-        assert not differ, f"{differ} of {expected.size} scores differ from the CPU's, latent {latent!r}"
-        name = f"fingers, latents on side {latent}" if latent else "fingers"
+        assert not differ, f"{differ} of {expected.size} scores differ from the CPU's: {name}"
         done[name] = {"pairs": expected.size, "above_100": int((expected > 100).sum())}
         print(f"   {name}: {expected.size:,} scores, equal", flush=True)
 

@@ -563,10 +563,10 @@ py::tuple pack_fingers(const Array<int16_t>& x, const Array<int16_t>& y, const A
 }
 
 py::dict finger_comparison(const pcc::FingerColumns& a, size_t i, const pcc::FingerColumns& b, size_t j,
-                           uint32_t latent) {
+                           uint32_t mode) {
   if (i >= a.sets || j >= b.sets) throw std::out_of_range("fingers: there is no such set");
   PccFingerResult r;
-  pcc_compare_fingers(a.set(i), b.set(j), latent, r);
+  pcc_compare_fingers(a.set(i), b.set(j), mode, r);
   const auto pairs = [&](const pcc_u8* first, const pcc_u8* second, pcc_u32 count) {
     Array<uint8_t> rows({py::ssize_t{count}, py::ssize_t{2}});
     for (pcc_u32 k = 0; k < count; ++k) {
@@ -582,7 +582,8 @@ py::dict finger_comparison(const pcc::FingerColumns& a, size_t i, const pcc::Fin
       "accepted"_a = pairs(r.accepted_a, r.accepted_b, r.accepted), "agreement"_a = r.agreement,
       "paired"_a = pairs(r.paired_a, r.paired_b, r.paired), "closeness"_a = r.closeness,
       "overlap"_a = r.swapped ? py::make_tuple(r.overlap_b, r.overlap_a) : py::make_tuple(r.overlap_a, r.overlap_b),
-      "resemblance"_a = r.resemblance, "pose"_a = py::make_tuple(p.ax, p.ay, p.bx, p.by, p.cosine, p.sine, p.turn));
+      "resemblance"_a = r.resemblance, "left_early"_a = bool(r.left_early),
+      "pose"_a = py::make_tuple(p.ax, p.ay, p.bx, p.by, p.cosine, p.sine, p.turn));
 }
 
 void bind_fingers(py::module_& m) {
@@ -601,12 +602,12 @@ void bind_fingers(py::module_& m) {
            py::keep_alive<1, 9>(), py::keep_alive<1, 10>(), py::keep_alive<1, 11>(), py::keep_alive<1, 12>(),
            py::keep_alive<1, 13>())
       .def("__len__", [](const pcc::FingerColumns& self) { return self.sets; })
-      .def("compare", finger_comparison, py::arg("set"), py::arg("other"), py::arg("other_set"), py::arg("latent"),
+      .def("compare", finger_comparison, py::arg("set"), py::arg("other"), py::arg("other_set"), py::arg("mode"),
            "Every partial sum of the comparison of two sets, by the definition (kernels/compare_finger.h).")
       .def(
           "scores",
           [](const pcc::FingerColumns& self, const Array<uint32_t>& sets, size_t first, size_t last,
-             const pcc::FingerColumns& references, const Array<uint32_t>& reference_sets, uint32_t latent,
+             const pcc::FingerColumns& references, const Array<uint32_t>& reference_sets, uint32_t mode,
              uint32_t stages) {
             const auto check = [](const Array<uint32_t>& sets, size_t end) {
               for (py::ssize_t k = 0; k < sets.size(); ++k)
@@ -622,13 +623,13 @@ void bind_fingers(py::module_& m) {
             Array<int32_t> scores({static_cast<py::ssize_t>(last - first), static_cast<py::ssize_t>(columns)});
             int32_t* out = scores.mutable_data();
             py::gil_scoped_release release;
-            pcc::score_fingers(self, sets.data(), first, last, references, reference_sets.data(), columns, latent,
+            pcc::score_fingers(self, sets.data(), first, last, references, reference_sets.data(), columns, mode,
                                static_cast<pcc::FingerStage>(std::min<uint32_t>(stages, pcc::kScore)), out);
             py::gil_scoped_acquire acquire;
             return scores;
           },
           py::arg("sets").noconvert(), py::arg("first"), py::arg("last"), py::arg("references"),
-          py::arg("reference_sets").noconvert(), py::arg("latent"), py::arg("stages") = pcc::kScore + 0u,
+          py::arg("reference_sets").noconvert(), py::arg("mode"), py::arg("stages") = pcc::kScore + 0u,
           "int32 (last - first, references): scores of templates first ... last, whose sets begin at sets[k].\n"
           "Not scores but zeros after fewer than all stages (csrc/finger_kernels.h), for benchmarks; the portable\n"
           "level always takes all.");

@@ -22,9 +22,9 @@ namespace pcc {
 
 namespace portable {
 
-static int32_t compare(const PccFingerSet& one, const PccFingerSet& other, uint32_t latent, FingerStage) {
+static int32_t compare(const PccFingerSet& one, const PccFingerSet& other, uint32_t mode, FingerStage) {
   PccFingerResult result;
-  pcc_compare_fingers(one, other, latent, result);
+  pcc_compare_fingers(one, other, mode, result);
   return result.score;
 }
 

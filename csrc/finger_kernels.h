@@ -10,8 +10,7 @@ namespace pcc {
 // only after the last. The portable level always goes all the way.
 enum FingerStage : uint32_t { kNoStage, kResemblances, kCandidates, kAgreement, kAcceptance, kScore };
 
-using CompareFingers = int32_t (*)(const PccFingerSet& one, const PccFingerSet& other, uint32_t latent,
-                                   FingerStage last);
+using CompareFingers = int32_t (*)(const PccFingerSet& one, const PccFingerSet& other, uint32_t mode, FingerStage last);
 CompareFingers finger_kernel();
 
 }  // namespace pcc

@@ -32,6 +32,6 @@ struct FingerColumns {
 // has the sets from its entry in `*_sets` to the next one.
 void score_fingers(const FingerColumns& probes, const uint32_t* probe_sets, size_t first, size_t last,
                    const FingerColumns& references, const uint32_t* reference_sets, size_t reference_count,
-                   uint32_t latent, FingerStage last_stage, int32_t* scores);
+                   uint32_t mode, FingerStage last_stage, int32_t* scores);
 
 }  // namespace pcc

@@ -17,6 +17,7 @@ enum : pcc_u32 {
   kPccCells = 32,       // rows and columns of the bitmap of the print's area
   kPccCandidates = 48,  // correspondences kept
   kPccLatentCandidates = 64,
+  kPccLook = 16,  // correspondences at the first look
   kPccLeast = 3,  // minutiae: sets with fewer score 0
 };
 
@@ -40,6 +41,8 @@ constexpr pcc_s32 kPccPairWorth = 512;  // of a pair, less what lies between its
 constexpr pcc_s32 kPccBendReach = 96;   // pixels: pairs nearer than that say how the skin is bent around a minutia,
 constexpr pcc_s32 kPccBendShift = 6;    // each with the weight 96^2 less the square of its distance, shifted by this,
 constexpr pcc_s32 kPccUnbent = 72;      // and so much weight has that it is not bent
+constexpr pcc_s32 kPccLookLeast = 3500000;  // an early exit is taken where no support at the first look reaches it,
+constexpr pcc_s32 kPccLookLeastLatent = 2250000;  // or this with a latent
 
 // One set of minutiae, as pcc_match/finger/columns.py packs it.
 struct PccFingerSet {
@@ -53,7 +56,9 @@ struct PccFingerSet {
   pcc_u64 order;            // digest: the set with the smaller one comes first, so that scores are symmetric
 };
 
-enum : pcc_u32 { kPccNoLatent = 0, kPccFirstLatent = 1, kPccSecondLatent = 2 };
+// How to compare: which set is a latent, and whether to end where a first look shows no agreement. That is optional,
+// for it loses some mates.
+enum : pcc_u32 { kPccNoLatent = 0, kPccFirstLatent = 1, kPccSecondLatent = 2, kPccEarlyExit = 4 };
 
 struct PccPose {           // of the first set on the second
   pcc_s32 ax, ay, bx, by;  // the centroids that fall together, in quarter pixels
@@ -72,6 +77,7 @@ struct PccFingerResult {
   pcc_u32 closeness;             // sum over them: 512 less half the square of their distance in half pixels
   pcc_u32 overlap_a, overlap_b;  // minutiae of each set in the other's area
   pcc_u32 resemblance;           // what the score is made of where none is accepted
+  pcc_u32 left_early;            // 1: after the first look
   PccPose pose;
   pcc_u8 accepted_a[kPccLatentCandidates], accepted_b[kPccLatentCandidates];
   pcc_u8 paired_a[kPccMinutiae], paired_b[kPccMinutiae];
@@ -174,6 +180,12 @@ PCC_HD bool pcc_comes_first(const PccFingerSet& a, const PccFingerSet& b) {
   return a.count != b.count ? a.count < b.count : a.order <= b.order;
 }
 
+// Which of `a` and `b` is a latent.
+PCC_HD pcc_u32 pcc_latent(pcc_u32 mode, bool swapped) {
+  const pcc_u32 latent = mode & (kPccFirstLatent | kPccSecondLatent);
+  return swapped && latent ? kPccFirstLatent + kPccSecondLatent - latent : latent;
+}
+
 // The two best of a row or column, as cosine << 7 | index; ties go to the greater index.
 struct PccBest {
   pcc_u16 first, second;
@@ -193,6 +205,24 @@ struct PccCandidates {
   pcc_u16 cosine[kPccLatentCandidates];
 };
 
+// The greatest cosines: those above `least`, and the first `room` of those that equal it.
+struct PccCut {
+  pcc_u32 least, room;
+};
+PCC_HD PccCut pcc_cut(const pcc_u16* cosine, pcc_u32 count, pcc_u32 most) {
+  if (count <= most) return {0, count};
+  pcc_u32 histogram[512] = {0}, above = 0, least = 511;
+  for (pcc_u32 k = 0; k < count; ++k) ++histogram[cosine[k]];
+  for (; above + histogram[least] <= most; --least) above += histogram[least];
+  return {least, most - above};
+}
+PCC_HD bool pcc_take(PccCut& cut, pcc_u32 cosine) {
+  if (cosine != cut.least) return cosine > cut.least;
+  if (!cut.room) return false;
+  --cut.room;
+  return true;
+}
+
 // Each row's best, then second best, then each column's that are not among them. Of more than `most`, those of the
 // greatest cosine, ties in this order.
 PCC_HD void pcc_gather(const PccFingerSet& a, const PccFingerSet& b, const PccBest* rows, const PccBest* columns,
@@ -209,21 +239,39 @@ PCC_HD void pcc_gather(const PccFingerSet& a, const PccFingerSet& b, const PccBe
       if (step >= 2 && ((rows[row].first & 127) == column || (rows[row].second & 127) == column)) continue;
       cosine[found] = key >> 7, i[found] = static_cast<pcc_u8>(row), j[found++] = static_cast<pcc_u8>(column);
     }
-  pcc_u32 least = 0, at_least = found;  // the cosine that just `most` or fewer exceed
-  if (found > most) {
-    pcc_u32 histogram[512] = {0}, above = 0;
-    for (pcc_u32 k = 0; k < found; ++k) ++histogram[cosine[k]];
-    for (least = 511; above + histogram[least] <= most; --least) above += histogram[least];
-    at_least = most - above;
-  }
+  PccCut cut = pcc_cut(cosine, found, most);
   c.count = 0;
   for (pcc_u32 k = 0; k < found; ++k) {
-    if (cosine[k] < least || (cosine[k] == least && !at_least)) continue;
-    if (cosine[k] == least) --at_least;
+    if (!pcc_take(cut, cosine[k])) continue;
     c.a[c.count] = i[k], c.b[c.count] = j[k], c.cosine[c.count] = cosine[k];
     c.turn[c.count] = static_cast<pcc_u8>(b.direction[j[k]] - a.direction[i[k]]);
     c.own[c.count++] = static_cast<pcc_u8>(pcc_similarity(cosine[k]));
   }
+}
+
+// Compatibility of candidates p and q, 0 where they share a minutia.
+PCC_HD pcc_u8 pcc_agreement(const PccFingerSet& a, const PccFingerSet& b, const PccCandidates& c, pcc_u32 p,
+                            pcc_u32 q) {
+  if (c.a[p] == c.a[q] || c.b[p] == c.b[q]) return 0;
+  const PccStep in_a = pcc_step(a.x[c.a[q]] - a.x[c.a[p]], a.y[c.a[q]] - a.y[c.a[p]]);
+  const PccStep in_b = pcc_step(b.x[c.b[q]] - b.x[c.b[p]], b.y[c.b[q]] - b.y[c.b[p]]);
+  return pcc_compatibility(in_a, in_b, c.turn[p], c.turn[q]);
+}
+
+// The first look: whether one of the few candidates of the greatest cosines, ties in their order, has enough support of
+// the others, as after one round of relaxation among them.
+PCC_HD bool pcc_first_look(const PccFingerSet& a, const PccFingerSet& b, const PccCandidates& c, pcc_u32 latent) {
+  PccCut cut = pcc_cut(c.cosine, c.count, kPccLook);
+  pcc_u32 best[kPccLook], count = 0;
+  for (pcc_u32 k = 0; k < c.count; ++k)
+    if (pcc_take(cut, c.cosine[k])) best[count++] = k;
+  pcc_s32 most = 0;
+  for (pcc_u32 p = 0; p < count; ++p) {
+    pcc_s32 support = kPccOwn * c.own[best[p]];
+    for (pcc_u32 q = 0; q < count; ++q) support += pcc_agreement(a, b, c, best[p], best[q]) * (c.own[best[q]] >> 1);
+    most = pcc_max(most, support * c.own[best[p]]);
+  }
+  return most >= (latent ? kPccLookLeastLatent : kPccLookLeast);
 }
 
 // How far to shift a number down so that it has no more bits.
@@ -390,12 +438,11 @@ PCC_HD pcc_s32 pcc_final_score(const PccFingerResult& r, pcc_u32 latent) {
 
 // ---- The comparison ----
 
-PCC_HD void pcc_compare_fingers(const PccFingerSet& one, const PccFingerSet& other, pcc_u32 latent,
-                                PccFingerResult& r) {
+PCC_HD void pcc_compare_fingers(const PccFingerSet& one, const PccFingerSet& other, pcc_u32 mode, PccFingerResult& r) {
   r = PccFingerResult();
   r.swapped = !pcc_comes_first(one, other);
   const PccFingerSet &a = r.swapped ? other : one, &b = r.swapped ? one : other;
-  if (r.swapped && latent) latent = kPccFirstLatent + kPccSecondLatent - latent;
+  const pcc_u32 latent = pcc_latent(mode, r.swapped);
   if (a.count < kPccLeast) return;
 
   PccBest rows[kPccMinutiae] = {}, columns[kPccMinutiae] = {};
@@ -413,17 +460,15 @@ PCC_HD void pcc_compare_fingers(const PccFingerSet& one, const PccFingerSet& oth
   pcc_gather(a, b, rows, columns, latent ? kPccLatentCandidates : kPccCandidates, c);
   r.candidates = c.count;
   r.resemblance = static_cast<pcc_u32>(pcc_resemblance(c));
+  if (mode & kPccEarlyExit && !pcc_first_look(a, b, c, latent)) {
+    r.left_early = 1;
+    r.score = pcc_final_score(r, latent);
+    return;
+  }
 
   pcc_u8 agree[kPccLatentCandidates][kPccLatentCandidates];
-  for (pcc_u32 p = 0; p < c.count; ++p) {
-    agree[p][p] = 0;
-    for (pcc_u32 q = 0; q < p; ++q) {
-      const bool apart = c.a[p] != c.a[q] && c.b[p] != c.b[q];
-      const PccStep in_a = pcc_step(a.x[c.a[q]] - a.x[c.a[p]], a.y[c.a[q]] - a.y[c.a[p]]);
-      const PccStep in_b = pcc_step(b.x[c.b[q]] - b.x[c.b[p]], b.y[c.b[q]] - b.y[c.b[p]]);
-      agree[p][q] = agree[q][p] = apart ? pcc_compatibility(in_a, in_b, c.turn[p], c.turn[q]) : pcc_u8{0};
-    }
-  }
+  for (pcc_u32 p = 0; p < c.count; ++p)
+    for (pcc_u32 q = 0; q <= p; ++q) agree[p][q] = agree[q][p] = pcc_agreement(a, b, c, p, q);
 
   pcc_s32 raw[kPccLatentCandidates], weight[kPccLatentCandidates], most = 0;
   for (pcc_u32 p = 0; p < c.count; ++p) weight[p] = c.own[p] >> 1;

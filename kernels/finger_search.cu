@@ -4,7 +4,7 @@
 // rounds of a warp, 16 counts a cycle and multiprocessor; and the compatibilities of 48 candidates, some 40
 // instructions for each of 1,128 pairs. A reference's 4 KB come from device memory once and from L1 afterwards. The
 // lanes of a warp take the second set's minutiae, then the candidates, then minutiae again; one lane does what is
-// short.
+// short. Loops that are not to be unrolled would make it spill registers.
 #include "compare_finger.h"
 
 enum : pcc_u32 { kPccFingerWarps = 4, kPccFingerThreads = 32 * kPccFingerWarps, kPccEveryLane = 0xFFFFFFFF };
@@ -99,6 +99,29 @@ __device__ __forceinline__ void pcc_resemble(const PccFingerSet& a, const PccFin
   __syncwarp();
 }
 
+// pcc_cut.
+__device__ __forceinline__ PccCut pcc_cut_warp(const pcc_u16* cosine, pcc_u32 count, pcc_u32 most) {
+  if (count <= most) return {0, count};
+  const auto reached = [&](pcc_u32 least) {  // how many have that cosine or more
+    pcc_u32 n = 0;
+    for (pcc_u32 k = pcc_lane(); k < count; k += 32) n += cosine[k] >= least;
+    return pcc_sum(n);
+  };
+  pcc_u32 least = 0;
+#pragma unroll 1
+  for (pcc_u32 bit = 256; bit; bit >>= 1)
+    if (reached(least | bit) > most) least |= bit;
+  return {least, most - reached(least + 1)};
+}
+
+// pcc_take of the lanes' cosines, where there `is` one.
+__device__ __forceinline__ bool pcc_take_warp(PccCut& cut, pcc_u32 cosine, bool is) {
+  const pcc_u32 ties = pcc_votes(is && cosine == cut.least), count = static_cast<pcc_u32>(__popc(ties));
+  const bool take = is && (cosine > cut.least || (cosine == cut.least && pcc_before(ties) < cut.room));
+  cut.room -= count < cut.room ? count : cut.room;
+  return take;
+}
+
 // pcc_gather by a warp, with the places of the candidates beside them.
 __device__ __forceinline__ void pcc_gather_warp(const PccFingerSet& a, const PccFingerSet& b, pcc_u32 most,
                                                 PccFingerWork& work) {
@@ -126,24 +149,12 @@ __device__ __forceinline__ void pcc_gather_warp(const PccFingerSet& a, const Pcc
     }
   }
   __syncwarp();
-  const auto at_least_so = [&](pcc_u32 cosine) {  // how many have that cosine or more
-    pcc_u32 n = 0;
-    for (pcc_u32 k = pcc_lane(); k < found; k += 32) n += work.found.cosine[k] >= cosine;
-    return pcc_sum(n);
-  };
-  pcc_u32 least = 0, room = found;  // of the cosine `least`, the first `room` are taken
-  if (found > most) {
-    for (pcc_u32 bit = 256; bit; bit >>= 1)
-      if (at_least_so(least | bit) > most) least |= bit;
-    room = most - at_least_so(least + 1);
-  }
-  pcc_u32 count = 0, equals = 0;
+  PccCut cut = pcc_cut_warp(work.found.cosine, found, most);
+  pcc_u32 count = 0;
   for (pcc_u32 start = 0; start < found; start += 32) {
     const pcc_u32 k = start + pcc_lane();
     const pcc_u32 cosine = k < found ? work.found.cosine[k] : 0;
-    const bool equal = k < found && cosine == least;
-    const pcc_u32 ties = pcc_votes(equal);
-    const bool take = k < found && (cosine > least || (equal && equals + pcc_before(ties) < room));
+    const bool take = pcc_take_warp(cut, cosine, k < found);
     const pcc_u32 votes = pcc_votes(take);
     if (take) {
       const pcc_u32 at = count + pcc_before(votes), i = work.found.a[k], j = work.found.b[k];
@@ -153,24 +164,58 @@ __device__ __forceinline__ void pcc_gather_warp(const PccFingerSet& a, const Pcc
       work.c.own[at] = static_cast<pcc_u8>(pcc_similarity(cosine));
       work.ax[at] = a.x[i], work.ay[at] = a.y[i], work.bx[at] = b.x[j], work.by[at] = b.y[j];
     }
-    count += static_cast<pcc_u32>(__popc(votes)), equals += static_cast<pcc_u32>(__popc(ties));
+    count += static_cast<pcc_u32>(__popc(votes));
   }
   if (pcc_lane() == 0) work.c.count = count;
   __syncwarp();
 }
 
+// pcc_agreement.
+__device__ __forceinline__ pcc_u8 pcc_agreement_of(const PccFingerWork& work, pcc_u32 p, pcc_u32 q) {
+  if (work.c.a[p] == work.c.a[q] || work.c.b[p] == work.c.b[q]) return 0;
+  return pcc_compatibility(pcc_step(work.ax[q] - work.ax[p], work.ay[q] - work.ay[p]),
+                           pcc_step(work.bx[q] - work.bx[p], work.by[q] - work.by[p]), work.c.turn[p], work.c.turn[q]);
+}
+
+// pcc_first_look.
+__device__ __forceinline__ bool pcc_first_look_warp(PccFingerWork& work, pcc_u32 mode) {
+  PccCut cut = pcc_cut_warp(work.c.cosine, work.c.count, kPccLook);
+  pcc_u32 count = 0;
+  for (pcc_u32 start = 0; start < work.c.count; start += 32) {
+    const pcc_u32 k = start + pcc_lane();
+    const bool take = pcc_take_warp(cut, k < work.c.count ? work.c.cosine[k] : 0, k < work.c.count);
+    const pcc_u32 votes = pcc_votes(take);
+    if (take) work.chosen[count + pcc_before(votes)] = static_cast<pcc_u8>(k);
+    count += static_cast<pcc_u32>(__popc(votes));
+  }
+  __syncwarp();
+#pragma unroll 1
+  for (pcc_u32 k = pcc_lane(); k < kPccLook * kPccLook / 2; k += 32) {  // each with those up to half a circle ahead
+    const pcc_u32 p = k % kPccLook, ahead = k / kPccLook + 1, q = (p + ahead) % kPccLook;
+    if (p >= count || q >= count || (2 * ahead == kPccLook && q < p)) continue;
+    work.agree[p][q] = work.agree[q][p] = pcc_agreement_of(work, work.chosen[p], work.chosen[q]);
+  }
+  __syncwarp();
+  const pcc_u32 p = pcc_lane();
+  pcc_u32 support = 0;
+  if (p < count) {
+    const pcc_u32 own = work.c.own[work.chosen[p]];
+    support = kPccOwn * own;
+#pragma unroll 1
+    for (pcc_u32 q = 0; q < count; ++q)
+      if (q != p) support += work.agree[q][p] * (work.c.own[work.chosen[q]] / 2u);
+    support *= own;
+  }
+  const pcc_u32 most = pcc_most(support);
+  __syncwarp();
+  return most >= static_cast<pcc_u32>(mode == kPccEarlyExit ? kPccLookLeast : kPccLookLeastLatent);
+}
+
 __device__ __forceinline__ void pcc_agree_warp(PccFingerWork& work) {
   const pcc_u32 n = work.c.count;
   for (pcc_u32 p = 0; p < n; ++p)
-    for (pcc_u32 q = pcc_lane(); q <= p; q += 32) {
-      const bool apart = work.c.a[p] != work.c.a[q] && work.c.b[p] != work.c.b[q];
-      pcc_u8 agree = 0;
-      if (apart)
-        agree = pcc_compatibility(pcc_step(work.ax[q] - work.ax[p], work.ay[q] - work.ay[p]),
-                                  pcc_step(work.bx[q] - work.bx[p], work.by[q] - work.by[p]), work.c.turn[p],
-                                  work.c.turn[q]);
-      work.agree[p][q] = work.agree[q][p] = agree;
-    }
+#pragma unroll 1
+    for (pcc_u32 q = pcc_lane(); q <= p; q += 32) work.agree[p][q] = work.agree[q][p] = pcc_agreement_of(work, p, q);
   __syncwarp();
 }
 
@@ -263,6 +308,7 @@ __device__ __forceinline__ void pcc_pair_warp(const PccFingerSet& a, const PccFi
   for (pcc_u32 j = pcc_lane(); j < b.count; j += 32) {
     const PccPoint here = pcc_here(pose, b.x[j], b.y[j]);
     pcc_u32 nearest = 0xFFFF;
+#pragma unroll 1
     for (pcc_u32 i = 0; i < a.count; ++i) {
       const pcc_u32 apart = static_cast<pcc_u32>(pcc_apart(in_b[i], here));
       const pcc_u8 direction = static_cast<pcc_u8>(a.direction[i] + pose.turn);
@@ -310,6 +356,7 @@ __device__ __forceinline__ void pcc_pair_again_warp(const PccFingerSet& a, const
   for (pcc_u32 i = pcc_lane(); i < a.count; i += 32) {
     const PccPoint from = work.paired.in_b[i];
     pcc_s32 sum = kPccUnbent, x = 0, y = 0;
+#pragma unroll 1
     for (pcc_u32 k = 0; k < r.paired; ++k) {
       const pcc_u32 j = work.paired.b[k];
       const PccPoint there = work.paired.in_b[work.paired.a[k]], here = pcc_here(pose, b.x[j], b.y[j]);
@@ -323,22 +370,24 @@ __device__ __forceinline__ void pcc_pair_again_warp(const PccFingerSet& a, const
 }
 
 // The score of pcc_compare_fingers; all lanes return it.
-__device__ __forceinline__ pcc_s32 pcc_compare_warp(const PccFingerSet& one, const PccFingerSet& other, pcc_u32 latent,
+__device__ __forceinline__ pcc_s32 pcc_compare_warp(const PccFingerSet& one, const PccFingerSet& other, pcc_u32 mode,
                                                     PccFingerWork& work) {
   const bool swapped = !pcc_comes_first(one, other);
   const PccFingerSet a = swapped ? other : one, b = swapped ? one : other;
-  if (swapped && latent) latent = kPccFirstLatent + kPccSecondLatent - latent;
+  const pcc_u32 latent = pcc_latent(mode, swapped);
   if (a.count < kPccLeast) return 0;
   pcc_resemble(a, b, !latent, work);
   pcc_gather_warp(a, b, latent ? kPccLatentCandidates : kPccCandidates, work);
   PccFingerResult r = PccFingerResult();
   if (pcc_lane() == 0) r.resemblance = static_cast<pcc_u32>(pcc_resemblance(work.c));
   r.resemblance = __shfl_sync(kPccEveryLane, r.resemblance, 0);
-  pcc_agree_warp(work);
-  pcc_s32 raw[kPccPlaces];
-  const pcc_u32 most = pcc_relax_warp(work, raw);
-  pcc_accept_warp(work, raw, most);
-  r.accepted = work.accepted.count, r.agreement = work.accepted.agreement;
+  if (!(mode & kPccEarlyExit) || pcc_first_look_warp(work, mode)) {
+    pcc_agree_warp(work);
+    pcc_s32 raw[kPccPlaces];
+    const pcc_u32 most = pcc_relax_warp(work, raw);
+    pcc_accept_warp(work, raw, most);
+    r.accepted = work.accepted.count, r.agreement = work.accepted.agreement;
+  }
   if (r.accepted >= 2) {
     if (pcc_lane() == 0) work.pose = pcc_fit(a, b, work.accepted);
     __syncwarp();
@@ -373,7 +422,7 @@ extern "C" __global__ void __launch_bounds__(kPccFingerThreads)
                   const pcc_u32* b_sets, const pcc_u32* b_start, const pcc_u8* b_count, const pcc_s16* b_corner,
                   const pcc_u8* b_cell, const pcc_u64* b_order, const pcc_u32* b_area, const pcc_u32* b_words,
                   const pcc_u16* b_inverse, const pcc_s16* b_x, const pcc_s16* b_y, const pcc_u8* b_direction,
-                  pcc_u32 references, pcc_u32 latent, pcc_s32* scores) {
+                  pcc_u32 references, pcc_u32 mode, pcc_s32* scores) {
   __shared__ PccFingerWork work[kPccFingerWarps];
   const pcc_u32 warp = threadIdx.x / 32, probe = blockIdx.y;
   for (pcc_u32 r = blockIdx.x * kPccFingerWarps + warp; r < references; r += gridDim.x * kPccFingerWarps) {
@@ -384,7 +433,7 @@ extern "C" __global__ void __launch_bounds__(kPccFingerThreads)
                                                a_x, a_y, a_direction, i),
                                 pcc_finger_set(b_start, b_count, b_corner, b_cell, b_order, b_area, b_words, b_inverse,
                                                b_x, b_y, b_direction, j),
-                                latent, work[warp]);
+                                mode, work[warp]);
     if (pcc_lane() == 0) scores[static_cast<pcc_u64>(probe) * references + r] = sum;
   }
 }

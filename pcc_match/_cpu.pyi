@@ -184,6 +184,7 @@ class FingerFound(TypedDict):
     closeness: int
     overlap: tuple[int, int]
     resemblance: int
+    left_early: bool
     pose: tuple[int, int, int, int, int, int, int]
 
 class FingerSets:
@@ -203,7 +204,7 @@ class FingerSets:
         direction: NDArray[np.uint8],
     ) -> None: ...
     def __len__(self) -> int: ...
-    def compare(self, set: int, other: FingerSets, other_set: int, latent: int) -> FingerFound: ...
+    def compare(self, set: int, other: FingerSets, other_set: int, mode: int) -> FingerFound: ...
     def scores(
         self,
         sets: NDArray[np.uint32],
@@ -211,6 +212,6 @@ class FingerSets:
         last: int,
         references: FingerSets,
         reference_sets: NDArray[np.uint32],
-        latent: int,
+        mode: int,
         stages: int = 5,
     ) -> NDArray[np.int32]: ...

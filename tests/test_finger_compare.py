@@ -7,9 +7,10 @@ from hypothesis import HealthCheck, given, settings
 
 import pcc_match as pm
 from pcc_match import _cpu
-from pcc_match.finger import FingerColumns, score_matrix
+from pcc_match.finger import FingerColumns, compare, score_matrix
+from pcc_match.finger.devices import mode_of
 
-LATENTS = ("", "a", "b")
+HOW = [{"latent": latent, "early_exit": early} for latent in ("", "a", "b") for early in (False, True)]
 
 
 @pytest.fixture(params=_cpu.available_isas())
@@ -20,11 +21,11 @@ def isa(request):
     _cpu.set_isa(before)
 
 
-def of_definition(a, b, latent):
+def of_definition(a, b, how):
     """Scores by the definition itself, which no instruction set changes."""
-    side = LATENTS.index(latent)
+    mode = mode_of(**how)
     pairs = [
-        [a.engine.compare(i, b.engine, j, side)["score"] for j in range(len(b.count))] for i in range(len(a.count))
+        [a.engine.compare(i, b.engine, j, mode)["score"] for j in range(len(b.count))] for i in range(len(a.count))
     ]
     return np.array(pairs).reshape(len(a.count), len(b.count))
 
@@ -34,32 +35,55 @@ def mixed():
     return FingerColumns.pack([*prints, *degenerate(), *(again(print_, 7) for print_ in prints[3:11])])
 
 
-@pytest.mark.parametrize("latent", LATENTS)
-def test_all_levels_equal_the_definition(isa, latent):
+@pytest.mark.parametrize("how", HOW)
+def test_all_levels_equal_the_definition(isa, how):
     columns = mixed()
-    scores = score_matrix(columns, columns, "cpu", latent=latent)
-    assert np.array_equal(scores, of_definition(columns, columns, latent))
+    scores = score_matrix(columns, columns, "cpu", **how)
+    assert np.array_equal(scores, of_definition(columns, columns, how))
 
 
-@pytest.mark.parametrize("latent", LATENTS)
-def test_the_definition_equals_the_readable_reference(latent):
+@pytest.mark.parametrize("how", HOW)
+def test_the_definition_equals_the_readable_reference(how):
     columns = mixed()
     some = columns.take(np.arange(len(columns)) % 3 == 0)
-    readable = score_matrix(some, columns, "reference", latent=latent)
-    assert np.array_equal(readable, of_definition(some, columns, latent))
+    readable = score_matrix(some, columns, "reference", **how)
+    assert np.array_equal(readable, of_definition(some, columns, how))
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(fingers(), fingers())
 def test_any_two_fingers(isa, a, b):
     columns = FingerColumns.pack([a, b, again(a, 1)])
-    for latent in LATENTS:
-        scores = score_matrix(columns, columns, "cpu", latent=latent)
-        assert np.array_equal(scores, of_definition(columns, columns, latent))
-        assert scores[0, 1] == score_matrix(columns.take([0]), columns.take([1]), "reference", latent=latent)
+    for how in HOW:
+        scores = score_matrix(columns, columns, "cpu", **how)
+        assert np.array_equal(scores, of_definition(columns, columns, how))
+        assert scores[0, 1] == score_matrix(columns.take([0]), columns.take([1]), "reference", **how)
         assert (scores >= 0).all()
-        if not latent:
+        if not how["latent"]:
             assert np.array_equal(scores, scores.T)
+
+
+def test_an_early_exit_leaves_a_score_or_what_is_below_any_agreement():
+    """So a threshold means with it, of prints that are not mates, at least what it means without."""
+    prints = [finger(35, k) for k in range(25)]
+    columns = FingerColumns.pack([*prints, *(again(print_, 3) for print_ in prints)])
+    for latent in ("", "a", "b"):
+        whole, early = (score_matrix(columns, columns, "cpu", latent=latent, early_exit=e) for e in (False, True))
+        left = early != whole
+        assert (early <= whole).all()
+        assert (early[left] < 32).all()
+        assert left.mean() > 0.2
+        assert not np.diag(left).any()
+        assert not np.diag(left, len(prints)).any()  # of mates as near as these, none is lost
+
+
+def test_an_early_exit_is_named():
+    found = [compare(finger(35, 1), finger(35, k), early_exit=True) for k in range(2, 30)]
+    assert any("early exit" in comparison.explain() for comparison in found)
+    for comparison in found:
+        (part,) = comparison.parts
+        assert part.reason.startswith("early exit") <= (part.score == part.resemblance < 32 and len(part.accepted) == 0)
+    assert compare(finger(35, 1), again(finger(35, 1), 2), early_exit=True).best.reason == ""
 
 
 def test_real_fingers(isa):
@@ -68,9 +92,9 @@ def test_real_fingers(isa):
         pytest.skip("the shared test data are not here")
     columns = FingerColumns.pack(prints)
     some = columns.take(np.arange(0, len(columns), 5))
-    for latent in LATENTS:
-        scores = score_matrix(some, columns, "cpu", latent=latent)
-        assert np.array_equal(scores, of_definition(some, columns, latent))
+    for how in HOW:
+        scores = score_matrix(some, columns, "cpu", **how)
+        assert np.array_equal(scores, of_definition(some, columns, how))
     few = columns.take(np.arange(0, len(columns), 17))
     assert np.array_equal(score_matrix(few, few, "cpu"), score_matrix(few, few, "reference"))
 

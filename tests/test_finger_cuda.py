@@ -15,8 +15,8 @@ from pcc_match.backends.kernels import kernel_source
 from pcc_match.errors import DeviceError
 from pcc_match.finger import FingerTemplate, MinutiaSet
 from pcc_match.finger.columns import FingerColumns
-from pcc_match.finger.compare import LATENTS
 from pcc_match.finger.cuda import FILE, FingerCuda
+from pcc_match.finger.devices import LATENTS, mode_of
 from pcc_match.finger.prints import FingerRecord
 
 
@@ -34,9 +34,10 @@ def columns_of(*templates):
 
 
 def check(cuda, probes, references, latents=LATENTS):
-    for side, latent in enumerate(latents):
-        expected = pm.score_matrix(probes, references, "cpu", latent=latent)
-        assert np.array_equal(cuda.scores(probes, references, side), expected)
+    for latent in latents:
+        for early in (True, False):
+            expected = pm.score_matrix(probes, references, "cpu", latent=latent, early_exit=early)
+            assert np.array_equal(cuda.scores(probes, references, mode_of(latent, early_exit=early)), expected)
     return expected
 
 
@@ -113,7 +114,7 @@ def test_a_matcher_on_cuda_keeps_its_references_there(tmp_path, monkeypatch):
 
 def test_under_the_sanitizers(tmp_path):
     """The kernel on memory of its exact size under AddressSanitizer and UndefinedBehaviorSanitizer."""
-    assert record_fingers(tmp_path / "tape") == len(LATENTS) + 5
+    assert record_fingers(tmp_path / "tape") == 2 * len(LATENTS) + 5
     done = replay_sanitized(tmp_path / "tape", kernel_source(FILE))
     assert done.returncode == 0, done.stdout + done.stderr
 

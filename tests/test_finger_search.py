@@ -149,6 +149,19 @@ def test_reference_device_finds_the_same(tmp_path: Path) -> None:
         assert found(cpu.search(probe, "LT/TP")) == found(reference.search(probe, "LT/TP"))
 
 
+def test_with_an_early_exit_a_list_is_that_of_the_scores_with_it(tmp_path: Path) -> None:
+    probe = probe_of(3, *range(1, 11))
+    with FingerMatcher(enrolled(tmp_path / "g", RECORDS), device="cpu") as matcher:
+        result = matcher.search(probe, "LT/TP", early_exit=True)
+        whole = {match.subject: match.score for match in matcher.search(probe, "LT/TP")}
+        assert found(result)[0] == ("S3", whole["S3"])
+        for match in result:
+            best = match.comparison()
+            assert best.score == match.score
+            assert match.score == pm.score_matrix([best.a], [best.b], latent="a", early_exit=True)[0, 0]
+        assert found(result) != found(matcher.search(probe, "LT/TP"))
+
+
 def test_equal_scores_go_by_subject(tmp_path: Path) -> None:
     same = [FingerRecord(f"{9 - k}", finger(1), subject) for k, subject in enumerate(["ž", "b", "a", "B"])]
     with FingerMatcher(enrolled(tmp_path / "g", same), device="cpu") as matcher:

@@ -59,6 +59,8 @@ def add_searching(parser: argparse.ArgumentParser) -> None:
     types = list(SEARCH_TYPES)
     parser.add_argument("--type", default="TP/TP", choices=types, dest="search_type", help="prints (%(default)s)")
     parser.add_argument("--threshold", type=int, default=1, metavar="SCORE", help="prints: least score of a candidate")
+    early = "prints: end comparisons early that promise little; faster, and loses some mates"
+    parser.add_argument("--early-exit", action="store_true", help=early)
 
 
 # ---- galleries
@@ -157,7 +159,9 @@ def search(options: argparse.Namespace) -> int:
             try:
                 files = sorted(file for file in place.iterdir() if file.name != INDEX) if place.is_dir() else [place]
                 prints = [FingerTemplate.read(file) for file in files]
-                result = matcher.search(prints, options.search_type, threshold=options.threshold)
+                result = matcher.search(
+                    prints, options.search_type, threshold=options.threshold, early_exit=options.early_exit
+                )
             except (TemplateError, OSError) as error:
                 print(f"pcc-match: {place}: {error}", file=sys.stderr)
                 counts["refused"] += 1

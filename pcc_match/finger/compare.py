@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import atan2, degrees
-from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,11 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from pcc_match import _cpu
 from pcc_match.finger import reference
 from pcc_match.finger.columns import FingerColumns
-from pcc_match.finger.devices import CpuScorer, open_scorer
+from pcc_match.finger.devices import LATENTS, CpuScorer, mode_of, open_scorer
 from pcc_match.finger.template import FingerTemplate, MinutiaSet
-
-LATENTS: Final = ("", "a", "b")
-"""Which of the two is a latent: its normalisation then asks for no more than the latent shows."""
 
 _FLOOR = 32  # scores below it: no correspondences agree
 _MATRIX_PIECE = 1 << 14  # comparisons that a thread takes at a time
@@ -140,11 +136,12 @@ class Comparison:
         return draw.png(*draw.sides(self, images, titles), width=width)
 
 
-def compare(a: FingerTemplate, b: FingerTemplate, *, latent: bool | str = "") -> Comparison:
+def compare(a: FingerTemplate, b: FingerTemplate, *, latent: bool | str = "", early_exit: bool = False) -> Comparison:
     """Two fingers compared, each set of minutiae of one with each of the other. Symmetric, but for latents.
 
     latent   "a" or "b": that side is a latent, of which only a part of the finger shows and whose rotation is unknown;
              True means "a"
+    early_exit   as in `score_matrix`
     """
     side = _side(latent)
     columns = FingerColumns.pack([a, b])
@@ -153,7 +150,7 @@ def compare(a: FingerTemplate, b: FingerTemplate, *, latent: bool | str = "") ->
     parts = []
     for i in range(len(a.sets)):
         for j in range(len(b.sets)):
-            found = sets.compare(i, sets, count + j, LATENTS.index(side))
+            found = sets.compare(i, sets, count + j, mode_of(side, early_exit=early_exit))
             parts.append(_part(kept[0].sets[i], kept[1].sets[j], i, j, found))
     return Comparison(*kept, side, tuple(parts))
 
@@ -164,27 +161,31 @@ def score_matrix(
     device: str = "auto",
     *,
     latent: bool | str = "",
+    early_exit: bool = False,
     threads: int | None = None,
 ) -> NDArray[np.int32]:
     """Scores of all probes with all references, int32 (len(probes), len(references)), each as `compare` gives it.
 
     device    "auto", "cpu", "cuda", "cuda:1" ..., or "reference" for the readable rule (slow); DeviceError where there
               is no such device
-    latent    "a": the probes are latents, "b": the references are; True means "a"
-    threads   of the CPU, all by default
+    latent      "a": the probes are latents, "b": the references are; True means "a"
+    early_exit  ends a comparison after a look at the 16 best correspondences where they hardly support each other, as
+                if none agreed. No score gets greater; those of the worst mates fall below 32
+                (benchmarks/early_exit_finger.py)
+    threads     of the CPU, all by default
     """
     asked, against = (c if isinstance(c, FingerColumns) else FingerColumns.pack(c) for c in (probes, references))
-    side = LATENTS.index(_side(latent))
+    mode = mode_of(_side(latent), early_exit=early_exit)
     scorer = open_scorer(device)
     if not isinstance(scorer, CpuScorer):
-        return scorer.scores(asked, against, side)
+        return scorer.scores(asked, against, mode)
     threads = threads or os.cpu_count() or 1
     scores = np.zeros((len(asked), len(against)), np.int32)
     probes_each = max(1, _MATRIX_PIECE // max(1, len(against)))
 
     def work(start: int) -> None:
         some = asked.take(np.arange(start, min(start + probes_each, len(asked))))
-        scores[start : start + probes_each] = scorer.scores(some, against, side)
+        scores[start : start + probes_each] = scorer.scores(some, against, mode)
 
     with ThreadPoolExecutor(threads, "pcc_match") as pool:
         list(pool.map(work, range(0, len(asked), probes_each)))
@@ -202,6 +203,8 @@ def _part(a: MinutiaSet, b: MinutiaSet, a_set: int, b_set: int, found: _cpu.Fing
     alignment, reason = None, ""
     if min(len(a), len(b)) < reference.LEAST:
         reason = f"fewer than {reference.LEAST} minutiae: nothing to compare"
+    elif found["left_early"]:
+        reason = "early exit: the best correspondences hardly support each other; the score is what is left of likeness"
     elif len(found["accepted"]) < 2:
         reason = "no correspondences agree; the score is what is left of their likeness"
     else:

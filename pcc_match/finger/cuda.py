@@ -48,11 +48,11 @@ class FingerCuda:
         self._lock = Lock()
 
     def scores(
-        self, probes: FingerColumns, references: FingerColumns, side: int, rows: range | None = None
+        self, probes: FingerColumns, references: FingerColumns, mode: int, rows: range | None = None
     ) -> NDArray[np.int32]:
         """int32 (len(probes), len(rows)), as `score_matrix` gives them.
 
-        side    index into compare.LATENTS
+        mode    see devices.mode_of
         rows    a range of references with step 1; all by default
         """
         rows = range(len(references)) if rows is None else rows
@@ -60,7 +60,7 @@ class FingerCuda:
         with self._at_work(f"{len(probes)} probes and a reference"):
             for some in _pieces(range(len(probes)), _PROBES):
                 asked = self._send(probes, some)
-                for _, within, found in self._compared(asked, len(some), references, side, rows):
+                for _, within, found in self._compared(asked, len(some), references, mode, rows):
                     place = slice(within.start - rows.start, within.stop - rows.start)
                     read = self._device.read(found, len(some) * len(within))
                     scores[some.start : some.stop, place] = read.reshape(-1, len(within))
@@ -78,7 +78,7 @@ class FingerCuda:
                 raise DeviceError(f"{self.description} has no memory for {on}") from error
 
     def _compared(
-        self, asked: list[Any], probes: int, references: FingerColumns, side: int, rows: range
+        self, asked: list[Any], probes: int, references: FingerColumns, mode: int, rows: range
     ) -> Iterator[tuple[range, range, Any]]:
         """Block by block of the references: the block, which of `rows` it has, their scores on the device."""
         for block, within in self._blocks(references, rows, probes):
@@ -87,7 +87,7 @@ class FingerCuda:
             count, first = len(within), within.start - block.start
             found = self._device.empty(probes * count, np.int32)
             across = min(-(-count // WARPS), max(1, _BLOCKS * self._device.multiprocessors // probes))
-            arguments = [*asked, sets[first : first + count + 1], *columns, np.uint32(count), np.uint32(side)]
+            arguments = [*asked, sets[first : first + count + 1], *columns, np.uint32(count), np.uint32(mode)]
             self._device.launch("finger_scores", (across, probes), 32 * WARPS, 0, [*arguments, found])
             yield block, within, found
 
@@ -150,7 +150,7 @@ class _CudaTally:
     """A Tally in the memory of a GPU."""
 
     _asked: list[tuple[int, list[Any]]]  # probes in pieces
-    _side: int
+    _mode: int
 
     def __init__(self, cuda: FingerCuda, subjects: int) -> None:
         self._cuda = cuda
@@ -159,17 +159,17 @@ class _CudaTally:
             self._best, self._total = (cuda._device.empty(max(1, subjects), np.uint32) for _ in range(2))
             self._sum(0)
 
-    def ask(self, probes: FingerColumns, side: int) -> None:
+    def ask(self, probes: FingerColumns, mode: int) -> None:
         with self._cuda._at_work(f"{len(probes)} probes"):
             pieces = _pieces(range(len(probes)), _PROBES)
             self._asked = [(len(some), self._cuda._send(probes, some)) for some in pieces]
-        self._side = side
+        self._mode = mode
 
     def add(self, references: References, rows: range) -> None:
         cuda, subject = self._cuda, references.subject
         with cuda._at_work("the probes and a reference"):
             for probes, asked in self._asked:
-                for block, within, scores in cuda._compared(asked, probes, references.packed, self._side, rows):
+                for block, within, scores in cuda._compared(asked, probes, references.packed, self._mode, rows):
                     (whose,) = cuda._resident(
                         subject, block, 4 * len(block), lambda some: [cuda._sent(subject[some.start : some.stop])]
                     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache, partial
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,14 @@ from pcc_match.finger import reference
 from pcc_match.finger.columns import FingerColumns
 from pcc_match.finger.tally import HostTally, Tally
 
+LATENTS: Final = ("", "a", "b")
+"""Which of the two is a latent: its normalisation then asks for no more than the latent shows."""
+
+
+def mode_of(latent: str, *, early_exit: bool) -> int:
+    """How to compare, as the engines take it: the bits of reference.py. `latent` is one of LATENTS."""
+    return LATENTS.index(latent) | early_exit * reference.EARLY_EXIT
+
 
 class Scorer(Protocol):
     """What compares fingers. Any number of threads may call it."""
@@ -23,9 +31,9 @@ class Scorer(Protocol):
     """References that one call should be given."""
 
     def scores(
-        self, probes: FingerColumns, references: FingerColumns, side: int, rows: range | None = None
+        self, probes: FingerColumns, references: FingerColumns, mode: int, rows: range | None = None
     ) -> NDArray[np.int32]:
-        """int32 (len(probes), len(rows)); `side`: index into compare.LATENTS; `rows`: of references, or all."""
+        """int32 (len(probes), len(rows)); `mode`: see mode_of; `rows`: of references, or all."""
 
     def tally(self, subjects: int) -> Tally:
         """For a search among the prints of so many subjects."""
@@ -40,10 +48,10 @@ class CpuScorer:
         self.description = f"cpu {_cpu.isa()}{why}"
 
     def scores(
-        self, probes: FingerColumns, references: FingerColumns, side: int, rows: range | None = None
+        self, probes: FingerColumns, references: FingerColumns, mode: int, rows: range | None = None
     ) -> NDArray[np.int32]:
         sets = references.sets if rows is None else references.sets[rows.start : rows.stop + 1]
-        return probes.engine.scores(probes.sets, 0, len(probes), references.engine, sets, side)
+        return probes.engine.scores(probes.sets, 0, len(probes), references.engine, sets, mode)
 
     def tally(self, subjects: int) -> Tally:
         return HostTally(self.scores, subjects)
@@ -56,12 +64,12 @@ class ReferenceScorer:
     block: int = 1 << 11
 
     def scores(
-        self, probes: FingerColumns, references: FingerColumns, side: int, rows: range | None = None
+        self, probes: FingerColumns, references: FingerColumns, mode: int, rows: range | None = None
     ) -> NDArray[np.int32]:
         view = partial(_views, references)
         against = [view(row) for row in (range(len(references)) if rows is None else rows)]
         asked = [_views(probes, row) for row in range(len(probes))]
-        scores = [[sum(reference.score(a, b, side) for a in p for b in r) for r in against] for p in asked]
+        scores = [[sum(reference.score(a, b, mode) for a in p for b in r) for r in against] for p in asked]
         return np.array(scores, np.int32).reshape(len(probes), len(against))
 
     def tally(self, subjects: int) -> Tally:

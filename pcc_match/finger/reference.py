@@ -37,7 +37,10 @@ PAIR_WORTH: Final = 512
 BEND_REACH: Final = 96
 BEND_SHIFT: Final = 6
 UNBENT: Final = 72
-NOT_LATENT, FIRST_LATENT, SECOND_LATENT = 0, 1, 2
+LOOK: Final = 16
+LOOK_LEAST: Final = 3_500_000
+LOOK_LEAST_LATENT: Final = 2_250_000
+NOT_LATENT, FIRST_LATENT, SECOND_LATENT, EARLY_EXIT = 0, 1, 2, 4
 
 
 @dataclass(frozen=True)
@@ -87,8 +90,9 @@ def _bits(words: NDArray[np.uint32]) -> NDArray[np.uint32]:
     return bits
 
 
-def score(a: MinutiaView, b: MinutiaView, latent: int = NOT_LATENT) -> int:
-    """The score of two sets; `latent` says which of them is one."""
+def score(a: MinutiaView, b: MinutiaView, mode: int = NOT_LATENT) -> int:
+    """The score of two sets; `mode` says which of them is a latent, and, by EARLY_EXIT, whether a first look may do."""
+    latent = mode & (FIRST_LATENT | SECOND_LATENT)
     if (len(b), b.order) < (len(a), a.order):  # so that score(a, b) = score(b, a)
         a, b, latent = b, a, {NOT_LATENT: 0, FIRST_LATENT: 2, SECOND_LATENT: 1}[latent]
     if len(a) < LEAST:
@@ -98,6 +102,11 @@ def score(a: MinutiaView, b: MinutiaView, latent: int = NOT_LATENT) -> int:
     resemblance = int(cosine.sum()) // (CANDIDATES * 512 // 32)
     turn = (b.direction[j] - a.direction[i]) & 255
     own = 255 - _roots((511 - cosine) * 65025 // 1022)
+    if mode & EARLY_EXIT:
+        best = np.argsort(-cosine, kind="stable")[:LOOK]
+        support = first_support(compatibilities(a, b, i[best], j[best], turn[best]), own[best])
+        if support.max(initial=0) < (LOOK_LEAST_LATENT if latent else LOOK_LEAST):
+            return resemblance
     agree = compatibilities(a, b, i, j, turn)
     raw, weight, most = relax(agree, own)
     chosen = accept(agree, raw, most, i, j)
@@ -195,6 +204,12 @@ def directions(x: Any, y: Any) -> Ints:
     turn = np.where(x < 0, 128 - turn, turn)
     whole: Ints = np.where(y < 0, -turn, turn) & 255
     return whole
+
+
+def first_support(agree: Ints, own: Ints) -> Ints:
+    """Support of each correspondence after one round of relaxation."""
+    support: Ints = (agree @ (own >> 1) + OWN * own) * own
+    return support
 
 
 def relax(agree: Ints, own: Ints) -> tuple[Ints, Ints, int]:

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from pcc_match.errors import DeviceError, ExchangeError, GalleryError, TemplateError
 from pcc_match.finger.columns import FingerColumns
-from pcc_match.finger.compare import LATENTS, Comparison, compare, score_matrix
-from pcc_match.finger.devices import described, open_scorer
+from pcc_match.finger.compare import Comparison, compare, score_matrix
+from pcc_match.finger.devices import described, mode_of, open_scorer
 from pcc_match.finger.gallery import FingerGallery, subjects_over
 from pcc_match.finger.palms import PLACE, comparable, is_palm, places_of
 from pcc_match.finger.prints import FingerRecord
@@ -61,7 +61,7 @@ class FingerMatch:
 
     def explain(self) -> str:
         """The candidate for an expert: how the score came about, and each comparison in words."""
-        kind = self._result.search_type
+        kind = self._result.question.kind
         how = "the best pair" if kind.latent_probe or kind.latent_references else "the sum over fingers"
         lines = [f"{kind.name}: subject {self.subject}, rank {self.rank}, score {self.score} ({how})"]
         for number, pair in enumerate(self.fingers):
@@ -86,12 +86,19 @@ class Candidate(NamedTuple):
     pairs: list[Pair]
 
 
+class Question(NamedTuple):
+    """What is searched for, and how."""
+
+    prints: tuple[FingerTemplate, ...]
+    kind: SearchType
+    early_exit: bool
+
+
 @dataclass(frozen=True, eq=False)
 class FingerSearchResult:
     """The candidates of one search, best first; an empty result says "no match", which is an answer, too."""
 
-    probe: tuple[FingerTemplate, ...]
-    search_type: SearchType
+    question: Question
     candidates: list[Candidate]
     matcher: "FingerMatcher"
 
@@ -99,7 +106,7 @@ class FingerSearchResult:
         return len(self.candidates)
 
     def __repr__(self) -> str:
-        return f"FingerSearchResult({self.search_type.name}, {len(self)} candidates, {self.matcher.device})"
+        return f"FingerSearchResult({self.question.kind.name}, {len(self)} candidates, {self.matcher.device})"
 
     @cached_property
     def matches(self) -> list[FingerMatch]:
@@ -186,35 +193,38 @@ class FingerMatcher:
         *,
         threshold: int = 1,
         limit: int | None = None,
+        early_exit: bool = False,
     ) -> FingerSearchResult:
         """The best candidates for one subject's prints: score descending, among equals by the subject's text.
 
         Candidates score at least `threshold` (scores are integers; `pm.threshold_for` says what they mean for one pair
         of prints). At most as many as the treaty lets this search type return, or `limit` where that is less.
+        `early_exit`, as in `score_matrix`, is faster and loses some mates.
         ExchangeError for an unknown search type; TemplateError for palms among fingers and the other way.
         """
         if search_type not in SEARCH_TYPES:
             raise ExchangeError(f"no search type is called {search_type!r}: take one of {', '.join(SEARCH_TYPES)}")
         kind = SEARCH_TYPES[search_type]
         prints = _of_kind((probe,) if isinstance(probe, FingerTemplate) else tuple(probe), kind)
+        question = Question(prints, kind, early_exit)
         most = min(limit or NO_ROW, self.treaty.finger.max_candidates[search_type])
         tally = self._scorer.tally(len(self._ends) - 1)
         groups = _groups(prints, kind)
         for group in groups:
             for number in group:
-                self._add(tally, prints[number], kind)
+                self._add(tally, number, question)
             tally.end_group()
         candidates = []
         for key in tally.top(max(threshold, 1), most).tolist():
             score, subject = key >> 32, ~key & 0xFFFFFFFF
-            pairs = self._pairs(self._rows[self._ends[subject] : self._ends[subject + 1]], groups, prints, kind)
+            pairs = self._pairs(self._rows[self._ends[subject] : self._ends[subject + 1]], groups, question)
             recomputed = sum(pair.score for pair in pairs)
             if recomputed != score:
                 raise DeviceError(
                     f"{self.device} scored a candidate {score}, the CPU {recomputed}: do not use this device"
                 )
             candidates.append(Candidate(subject, score, pairs))
-        return FingerSearchResult(prints, kind, candidates, self)
+        return FingerSearchResult(question, candidates, self)
 
     def record(self, row: int) -> FingerRecord:
         """The reference print of a row: rows are numbered over all galleries."""
@@ -223,9 +233,10 @@ class FingerMatcher:
 
     # ---- within
 
-    def _add(self, tally: Tally, print_: FingerTemplate, kind: SearchType) -> None:
+    def _add(self, tally: Tally, number: int, question: Question) -> None:
         """Compares a print of the probe with all references that may be of the same finger."""
-        tally.ask(FingerColumns.pack(comparable(print_)), LATENTS.index(kind.latent))
+        print_, kind = question.prints[number], question.kind
+        tally.ask(FingerColumns.pack(comparable(print_)), mode_of(kind.latent, early_exit=question.early_exit))
         places = places_of(print_.position, palms=kind.palms)
         blocks = [
             (part, range(first, min(first + self._scorer.block, start[some.stop])))
@@ -235,18 +246,16 @@ class FingerMatcher:
         ]
         list(self._pool.map(lambda block: tally.add(*block), blocks))
 
-    def _pairs(
-        self, rows: NDArray[np.uint32], groups: list[list[int]], prints: Sequence[FingerTemplate], kind: SearchType
-    ) -> list[Pair]:
+    def _pairs(self, rows: NDArray[np.uint32], groups: list[list[int]], question: Question) -> list[Pair]:
         """What a subject's score is made of: for each group its best pair, scored on the CPU. `rows`: the subject's."""
         references = [(row, self.record(row).template) for row in rows.tolist()]
         found = []
         for group in groups:
             pairs = []
             for number in group:
-                places = places_of(prints[number].position, palms=kind.palms)
+                places = places_of(question.prints[number].position, palms=question.kind.palms)
                 same = [(row, r) for row, r in references if any(PLACE[r.position] in some for some in places)]
-                scores = _scores_of(prints[number], [r for _, r in same], kind)
+                scores = _scores_of(number, [r for _, r in same], question)
                 pairs += [Pair(number, row, score) for (row, _), score in zip(same, scores, strict=True)]
             found += [min(pairs, key=self._order)] if pairs else []
         return sorted((pair for pair in found if pair.score), key=self._order)
@@ -256,9 +265,9 @@ class FingerMatcher:
 
     def _comparison(self, result: FingerSearchResult, pair: Pair) -> Comparison:
         """The comparison of a pair; of palms, that of their best pieces."""
-        a, b = result.probe[pair.probe], self.record(pair.row).template
-        latent = result.search_type.latent
-        comparisons = (compare(x, y, latent=latent) for x in comparable(a) for y in comparable(b))
+        question, a, b = result.question, result.question.prints[pair.probe], self.record(pair.row).template
+        how = partial(compare, latent=question.kind.latent, early_exit=question.early_exit)
+        comparisons = (how(x, y) for x in comparable(a) for y in comparable(b))
         return max(comparisons, key=lambda comparison: comparison.score)
 
 
@@ -292,12 +301,13 @@ def _starts(packed: FingerColumns) -> list[int]:
     return starts
 
 
-def _scores_of(probe: FingerTemplate, references: Sequence[FingerTemplate], kind: SearchType) -> list[int]:
-    """Scores of a print with others, of palms those of the best pieces."""
+def _scores_of(number: int, references: Sequence[FingerTemplate], question: Question) -> list[int]:
+    """Scores of a print of the probe with others, of palms those of the best pieces."""
     if not references:
         return []
     pieces = [comparable(reference) for reference in references]
     every = [piece for some in pieces for piece in some]
-    scores = score_matrix(comparable(probe), every, "cpu", latent=kind.latent, threads=1).max(axis=0)
+    probe, latent = comparable(question.prints[number]), question.kind.latent
+    scores = score_matrix(probe, every, "cpu", latent=latent, early_exit=question.early_exit, threads=1).max(axis=0)
     best: list[int] = np.maximum.reduceat(scores, np.cumsum([0, *map(len, pieces[:-1])])).tolist()
     return best

@@ -28,8 +28,8 @@ class References(NamedTuple):
 class Tally(Protocol):
     """The scores of one search. Any number of threads may add."""
 
-    def ask(self, probes: FingerColumns, side: int) -> None:
-        """What is added from here on is compared with these. `side`: index into compare.LATENTS."""
+    def ask(self, probes: FingerColumns, mode: int) -> None:
+        """What is added from here on is compared with these. `mode`: see mode_of."""
 
     def add(self, references: References, rows: range) -> None:
         """Compares a range of references: for a subject its best score counts, with whichever of the probes."""
@@ -48,7 +48,7 @@ class Scores(Protocol):
     """Scorer.scores of devices.py."""
 
     def __call__(
-        self, probes: FingerColumns, references: FingerColumns, side: int, rows: range | None = None
+        self, probes: FingerColumns, references: FingerColumns, mode: int, rows: range | None = None
     ) -> NDArray[np.int32]: ...
 
 
@@ -56,7 +56,7 @@ class HostTally:
     """A Tally in the memory of this process, of whatever gives scores."""
 
     _probes: FingerColumns
-    _side: int
+    _mode: int
 
     def __init__(self, scores: Scores, subjects: int) -> None:
         self._scores = scores
@@ -64,11 +64,11 @@ class HostTally:
         self._total = np.zeros(subjects, np.int32)
         self._lock = Lock()
 
-    def ask(self, probes: FingerColumns, side: int) -> None:
-        self._probes, self._side = probes, side
+    def ask(self, probes: FingerColumns, mode: int) -> None:
+        self._probes, self._mode = probes, mode
 
     def add(self, references: References, rows: range) -> None:
-        scores = self._scores(self._probes, references.packed, self._side, rows).max(axis=0, initial=0)
+        scores = self._scores(self._probes, references.packed, self._mode, rows).max(axis=0, initial=0)
         subject = references.subject[rows.start : rows.stop]
         live = subject != NOBODY
         with self._lock:

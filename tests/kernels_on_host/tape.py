@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,8 +22,8 @@ from pcc_match.backends.kernels import kernel_source
 from pcc_match.dna.rule import DnaRule, MixtureRule, Rule, StringencyRule
 from pcc_match.finger import FingerTemplate
 from pcc_match.finger.columns import FingerColumns
-from pcc_match.finger.compare import LATENTS
 from pcc_match.finger.cuda import FILE, RANGE, FingerCuda
+from pcc_match.finger.devices import LATENTS, mode_of
 from pcc_match.finger.tally import NOBODY, References
 
 SANITIZE = ["-Og", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
@@ -107,8 +108,8 @@ def record_fingers(path: Path) -> int:
     probes, references = FingerColumns.pack([impression(f, 1) for f in whole]), FingerColumns.pack(whole)
     with path.open("wb") as tape:
         device = TapingDevice(tape, file=FILE)
-        for side in range(len(LATENTS)):
-            FingerCuda(device=device).scores(probes, references, side)
+        for latent, early in product(LATENTS, (False, True)):
+            FingerCuda(device=device).scores(probes, references, mode_of(latent, early_exit=early))
         tally = FingerCuda(device=device).tally(RANGE + 1)
         tally.ask(probes, 0)
         tally.add(References(references, np.array([0, RANGE, NOBODY, 300], np.uint32)), range(4))
