@@ -404,10 +404,11 @@ def _parser(*, exchanging: bool) -> argparse.ArgumentParser:
     placing.add_argument("--threads", type=_positive, metavar="N", help="CPU threads (all cores)")
 
     def command(
-        group: Any, name: str, run: Any, *parents: argparse.ArgumentParser, **arguments: str
+        group: Any, names: str, run: Any, *parents: argparse.ArgumentParser, **arguments: str
     ) -> argparse.ArgumentParser:
+        name, *aliases = names.split()
         about = {"help": run.__doc__, "description": run.__doc__}
-        added: argparse.ArgumentParser = group.add_parser(name, parents=parents, **about)
+        added: argparse.ArgumentParser = group.add_parser(name, aliases=aliases, parents=parents, **about)
         for argument, text in arguments.items():
             added.add_argument(argument, metavar=argument.upper(), help=text)
         added.set_defaults(command=run)
@@ -419,8 +420,8 @@ def _parser(*, exchanging: bool) -> argparse.ArgumentParser:
     galleries = gallery.add_subparsers(required=True, metavar="ACTION")
     create = command(galleries, "create", gallery_create, gallery="new directory")
     create.add_argument("--kind", choices=list(_KINDS), required=True)
-    for name, replace in (("import", False), ("replace", True)):
-        importing = command(galleries, name, gallery_import, json_option, reading, gallery="directory")
+    for names, replace in (("import enrol", False), ("replace", True)):
+        importing = command(galleries, names, gallery_import, json_option, reading, gallery="directory")
         importing.add_argument("file", nargs="+", metavar="FILE", help="CSV or JSON file; templates, folders of them")
         finger_cli.add_enrolling(importing)
         importing.set_defaults(replace=replace)

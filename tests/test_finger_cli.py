@@ -32,7 +32,7 @@ def templates(tmp_path: Path) -> Path:
 def gallery(tmp_path: Path, templates: Path, capsys: pytest.CaptureFixture[str]) -> str:
     node = str(tmp_path / "node")
     assert main(["gallery", "create", node, "--kind", "finger"]) == 0
-    assert main(["gallery", "import", node, str(templates), "--subject", "^([^_]*)", "--source", "mindtct"]) == 0
+    assert main(["gallery", "enrol", node, str(templates), "--subject", "^([^_]*)", "--source", "mindtct"]) == 0
     assert "added      24" in capsys.readouterr().out
     return node
 
