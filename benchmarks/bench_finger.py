@@ -68,9 +68,7 @@ def shares(probes: FingerColumns, references: FingerColumns, runs: int = 7) -> d
     for run in range(runs):
         for stages in range(len(STAGES) + 1):
             start = time.process_time()
-            probes.engine.scores(
-                probes.sets, 0, len(probes), references.engine, references.sets, mode=0, stages=stages
-            )
+            probes.engine.scores(probes.sets, 0, len(probes), references.engine, references.sets, mode=0, stages=stages)
             times[run, stages] = time.process_time() - start
     spent = np.diff(np.median(times, axis=0))
     return dict(zip(STAGES, np.round(100 * spent / spent.sum(), 1).tolist(), strict=True))

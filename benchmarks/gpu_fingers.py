@@ -82,6 +82,9 @@ def throughput(host: bool, bandwidth: float | None) -> dict[str, Any]:
             times.append(time.perf_counter() - start)
         pace = {"first_s": times[0], "seconds": statistics.median(times[1:])}
         pace["comparisons_per_second"] = scores.size / pace["seconds"]
+        start = time.perf_counter()
+        cuda.scores(asked, against, mode_of("", early_exit=True))
+        pace["early_exit_comparisons_per_second"] = scores.size / (time.perf_counter() - start)
         if bandwidth:  # the references alone, read once a probe, would take so much of the copy bandwidth
             pace["share_of_copy_bandwidth"] = count * against.nbytes / pace["seconds"] / bandwidth
         some = against.take(np.arange(min(references, 20_000)))

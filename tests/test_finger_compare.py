@@ -50,7 +50,7 @@ def test_the_definition_equals_the_readable_reference(how):
     assert np.array_equal(readable, of_definition(some, columns, how))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(fingers(), fingers())
 def test_any_two_fingers(isa, a, b):
     columns = FingerColumns.pack([a, b, again(a, 1)])
@@ -91,7 +91,7 @@ def test_real_fingers(isa):
     if not prints:
         pytest.skip("the shared test data are not here")
     columns = FingerColumns.pack(prints)
-    some = columns.take(np.arange(0, len(columns), 5))
+    some = columns.take(np.arange(0, len(columns), 10))
     for how in HOW:
         scores = score_matrix(some, columns, "cpu", **how)
         assert np.array_equal(scores, of_definition(some, columns, how))
