@@ -608,7 +608,7 @@ void bind_fingers(py::module_& m) {
           "scores",
           [](const pcc::FingerColumns& self, const Array<uint32_t>& sets, size_t first, size_t last,
              const pcc::FingerColumns& references, const Array<uint32_t>& reference_sets, uint32_t mode,
-             uint32_t stages) {
+             uint32_t stages, const std::optional<Array<bool>>& wanted) {
             const auto check = [](const Array<uint32_t>& sets, size_t end) {
               for (py::ssize_t k = 0; k < sets.size(); ++k)
                 if (sets.data()[k] > end || (k && sets.data()[k - 1] > sets.data()[k]))
@@ -620,17 +620,22 @@ void bind_fingers(py::module_& m) {
             if (first > last || last >= static_cast<size_t>(sets.size()))
               throw std::out_of_range("fingers: there are no such probes");
             const auto columns = static_cast<size_t>(reference_sets.size()) - 1;
+            if (wanted && static_cast<size_t>(wanted->size()) != columns)
+              throw std::invalid_argument("fingers: wanted has one entry for each reference");
             Array<int32_t> scores({static_cast<py::ssize_t>(last - first), static_cast<py::ssize_t>(columns)});
             int32_t* out = scores.mutable_data();
+            const auto* want = wanted ? reinterpret_cast<const uint8_t*>(wanted->data()) : nullptr;
             py::gil_scoped_release release;
-            pcc::score_fingers(self, sets.data(), first, last, references, reference_sets.data(), columns, mode,
+            pcc::score_fingers(self, sets.data(), first, last, references, reference_sets.data(), columns, want, mode,
                                static_cast<pcc::FingerStage>(std::min<uint32_t>(stages, pcc::kScore)), out);
             py::gil_scoped_acquire acquire;
             return scores;
           },
           py::arg("sets").noconvert(), py::arg("first"), py::arg("last"), py::arg("references"),
           py::arg("reference_sets").noconvert(), py::arg("mode"), py::arg("stages") = pcc::kScore + 0u,
-          "int32 (last - first, references): scores of templates first ... last, whose sets begin at sets[k].\n"
+          py::arg("wanted") = py::none(),
+          "int32 (last - first, references): scores of templates first ... last, whose sets begin at sets[k]; 0 with\n"
+          "references that are not wanted.\n"
           "Not scores but zeros after fewer than all stages (csrc/finger_kernels.h), for benchmarks; the portable\n"
           "level always takes all.");
 }

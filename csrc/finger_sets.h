@@ -29,9 +29,9 @@ struct FingerColumns {
 };
 
 // scores[probe - first][reference] = sum over all pairs of a set of the probe and a set of the reference; a template
-// has the sets from its entry in `*_sets` to the next one.
+// has the sets from its entry in `*_sets` to the next one. References that are not `wanted`, if any are named, have 0.
 void score_fingers(const FingerColumns& probes, const uint32_t* probe_sets, size_t first, size_t last,
                    const FingerColumns& references, const uint32_t* reference_sets, size_t reference_count,
-                   uint32_t mode, FingerStage last_stage, int32_t* scores);
+                   const uint8_t* wanted, uint32_t mode, FingerStage last_stage, int32_t* scores);
 
 }  // namespace pcc

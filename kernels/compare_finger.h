@@ -18,6 +18,7 @@ enum : pcc_u32 {
   kPccCandidates = 48,  // correspondences kept
   kPccLatentCandidates = 64,
   kPccLook = 16,  // correspondences at the first look
+  kPccAlike = 4,  // minutiae that the likeness is of
   kPccLeast = 3,  // minutiae: sets with fewer score 0
 };
 
@@ -56,9 +57,9 @@ struct PccFingerSet {
   pcc_u64 order;            // digest: the set with the smaller one comes first, so that scores are symmetric
 };
 
-// How to compare: which set is a latent, and whether to end where a first look shows no agreement. That is optional,
-// for it loses some mates.
-enum : pcc_u32 { kPccNoLatent = 0, kPccFirstLatent = 1, kPccSecondLatent = 2, kPccEarlyExit = 4 };
+// How to compare: which set is a latent, and whether to end where a first look shows no agreement; or whether not to
+// compare but to tell the likeness. Both are optional, for they lose some mates.
+enum : pcc_u32 { kPccNoLatent = 0, kPccFirstLatent = 1, kPccSecondLatent = 2, kPccEarlyExit = 4, kPccLikeness = 8 };
 
 struct PccPose {           // of the first set on the second
   pcc_s32 ax, ay, bx, by;  // the centroids that fall together, in quarter pixels
@@ -195,6 +196,21 @@ PCC_HD void pcc_offer(PccBest& best, pcc_u16 key) {
     best.second = best.first, best.first = key;
   else if (key > best.second)
     best.second = key;
+}
+
+// Likeness of two sets by their most alike minutiae alone: the sum of the greatest cosines of the rows, at most
+// kPccAlike x 511. A prefilter orders references by it.
+PCC_HD pcc_s32 pcc_likeness(const PccBest* rows, pcc_u32 count) {
+  pcc_u32 best[kPccAlike] = {0}, sum = 0;
+  for (pcc_u32 i = 0; i < count; ++i) {
+    pcc_u32 cosine = rows[i].first >> 7;
+    for (pcc_u32 k = 0; k < kPccAlike; ++k) {
+      const pcc_u32 less = best[k] < cosine ? best[k] : cosine;
+      best[k] = best[k] + cosine - less, cosine = less;
+    }
+  }
+  for (pcc_u32 k = 0; k < kPccAlike; ++k) sum += best[k];
+  return static_cast<pcc_s32>(sum);
 }
 
 struct PccCandidates {
@@ -456,6 +472,10 @@ PCC_HD void pcc_compare_fingers(const PccFingerSet& one, const PccFingerSet& oth
       pcc_offer(rows[i], static_cast<pcc_u16>(cosine << 7 | j));
       pcc_offer(columns[j], static_cast<pcc_u16>(cosine << 7 | i));
     }
+  if (mode & kPccLikeness) {
+    r.score = pcc_likeness(rows, a.count);
+    return;
+  }
   PccCandidates c;
   pcc_gather(a, b, rows, columns, latent ? kPccLatentCandidates : kPccCandidates, c);
   r.candidates = c.count;

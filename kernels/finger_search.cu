@@ -377,6 +377,11 @@ __device__ __forceinline__ pcc_s32 pcc_compare_warp(const PccFingerSet& one, con
   const pcc_u32 latent = pcc_latent(mode, swapped);
   if (a.count < kPccLeast) return 0;
   pcc_resemble(a, b, !latent, work);
+  if (mode & kPccLikeness) {
+    const pcc_s32 likeness = pcc_lane() == 0 ? pcc_likeness(work.rows, a.count) : 0;
+    __syncwarp();
+    return __shfl_sync(kPccEveryLane, likeness, 0);
+  }
   pcc_gather_warp(a, b, latent ? kPccLatentCandidates : kPccCandidates, work);
   PccFingerResult r = PccFingerResult();
   if (pcc_lane() == 0) r.resemblance = static_cast<pcc_u32>(pcc_resemblance(work.c));
@@ -422,12 +427,13 @@ extern "C" __global__ void __launch_bounds__(kPccFingerThreads)
                   const pcc_u32* b_sets, const pcc_u32* b_start, const pcc_u8* b_count, const pcc_s16* b_corner,
                   const pcc_u8* b_cell, const pcc_u64* b_order, const pcc_u32* b_area, const pcc_u32* b_words,
                   const pcc_u16* b_inverse, const pcc_s16* b_x, const pcc_s16* b_y, const pcc_u8* b_direction,
-                  pcc_u32 references, pcc_u32 mode, pcc_s32* scores) {
+                  pcc_u32 references, pcc_u32 mode, pcc_u32 some, const pcc_u8* wanted, pcc_s32* scores) {
   __shared__ PccFingerWork work[kPccFingerWarps];
   const pcc_u32 warp = threadIdx.x / 32, probe = blockIdx.y;
   for (pcc_u32 r = blockIdx.x * kPccFingerWarps + warp; r < references; r += gridDim.x * kPccFingerWarps) {
     pcc_s32 sum = 0;
-    for (pcc_u32 i = a_sets[probe]; i < a_sets[probe + 1]; ++i)
+    const pcc_u32 end = some && !wanted[r] ? 0 : a_sets[probe + 1];
+    for (pcc_u32 i = a_sets[probe]; i < end; ++i)
       for (pcc_u32 j = b_sets[r]; j < b_sets[r + 1]; ++j)
         sum += pcc_compare_warp(pcc_finger_set(a_start, a_count, a_corner, a_cell, a_order, a_area, a_words, a_inverse,
                                                a_x, a_y, a_direction, i),

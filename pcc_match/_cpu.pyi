@@ -214,4 +214,5 @@ class FingerSets:
         reference_sets: NDArray[np.uint32],
         mode: int,
         stages: int = 5,
+        wanted: NDArray[np.bool_] | None = None,
     ) -> NDArray[np.int32]: ...

@@ -61,7 +61,7 @@ def test_from_a_folder_to_a_candidate(gallery: str, tmp_path: Path, capsys: pyte
 def test_a_search_may_end_comparisons_early(gallery: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     probe = save(tmp_path / "probe.iso", impression(finger(42), 8))
     found = []
-    for options in ([], ["--early-exit"]):
+    for options in ([], ["--early-exit"], ["--prefilter", "0.5"]):
         assert main(["search", gallery, probe, "--type", "LT/TP", "--json", "-", *options]) == 0
         found.append([(line["subject"], line["score"]) for line in lines(capsys)])
     assert found[0][0] == found[1][0]

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 import pcc_match as pm
 from pcc_match import _cpu
 from pcc_match.finger import FingerColumns, compare, score_matrix
-from pcc_match.finger.devices import mode_of
+from pcc_match.finger.devices import CpuScorer, ReferenceScorer, mode_of
 
 HOW = [{"latent": latent, "early_exit": early} for latent in ("", "a", "b") for early in (False, True)]
 
@@ -84,6 +84,24 @@ def test_an_early_exit_is_named():
         (part,) = comparison.parts
         assert part.reason.startswith("early exit") <= (part.score == part.resemblance < 32 and len(part.accepted) == 0)
     assert compare(finger(35, 1), again(finger(35, 1), 2), early_exit=True).best.reason == ""
+
+
+@pytest.mark.parametrize("latent", ["", "a", "b"])
+def test_likeness_is_the_same_everywhere(isa, latent):
+    columns, how = mixed(), {"latent": latent, "likeness": True}
+    likeness = CpuScorer().scores(columns, columns, mode_of(**how))
+    assert np.array_equal(likeness, of_definition(columns, columns, how))
+    some = columns.take(np.arange(0, len(columns), 5))
+    assert np.array_equal(likeness[::5], ReferenceScorer().scores(some, columns, mode_of(**how)))
+    assert likeness.max() == 4 * 511
+
+
+def test_what_is_not_wanted_is_not_compared():
+    columns = FingerColumns.pack([finger(30, 1), finger(30, 2), again(finger(30, 1), 3)])
+    whole, wanted = score_matrix(columns, columns, "cpu"), np.array([True, False, True])
+    for scorer in (CpuScorer(), ReferenceScorer()):
+        assert np.array_equal(scorer.scores(columns, columns, 0, wanted=wanted), whole * wanted)
+        assert np.array_equal(scorer.scores(columns, columns, 0, range(1, 3), wanted[1:]), (whole * wanted)[:, 1:])
 
 
 def test_real_fingers(isa):

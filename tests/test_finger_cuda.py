@@ -16,7 +16,7 @@ from pcc_match.errors import DeviceError
 from pcc_match.finger import FingerTemplate, MinutiaSet
 from pcc_match.finger.columns import FingerColumns
 from pcc_match.finger.cuda import FILE, FingerCuda
-from pcc_match.finger.devices import LATENTS, mode_of
+from pcc_match.finger.devices import LATENTS, CpuScorer, mode_of
 from pcc_match.finger.prints import FingerRecord
 
 
@@ -38,6 +38,11 @@ def check(cuda, probes, references, latents=LATENTS):
         for early in (True, False):
             expected = pm.score_matrix(probes, references, "cpu", latent=latent, early_exit=early)
             assert np.array_equal(cuda.scores(probes, references, mode_of(latent, early_exit=early)), expected)
+        wanted, likeness = np.arange(len(references)) % 3 != 1, mode_of(latent, likeness=True)
+        assert np.array_equal(cuda.scores(probes, references, mode_of(latent), wanted=wanted), expected * wanted)
+        assert np.array_equal(
+            cuda.scores(probes, references, likeness), CpuScorer().scores(probes, references, likeness)
+        )
     return expected
 
 

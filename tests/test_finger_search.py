@@ -1,5 +1,6 @@
 """Searches of finger galleries against a plain account of the rule; the same lists whatever carries the gallery."""
 
+import math
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,8 @@ from made_up_fingers import cutting, finger, impression
 
 import pcc_match as pm
 from pcc_match.errors import DeviceError, ExchangeError, GalleryError, TemplateError
-from pcc_match.finger import FingerTemplate
+from pcc_match.finger import FingerColumns, FingerTemplate
+from pcc_match.finger.devices import CpuScorer, mode_of
 from pcc_match.finger.gallery import FingerGallery
 from pcc_match.finger.palms import comparable
 from pcc_match.finger.prints import FingerRecord
@@ -28,8 +30,10 @@ def may_be_one(a: int, b: int) -> bool:
     return THUMBS.get(a, a) == THUMBS.get(b, b) or {a, b} <= RIGHT or {a, b} <= LEFT
 
 
-def expected(probe: list[FingerTemplate], records: list[FingerRecord], name: str, limit: int) -> list[tuple[str, int]]:
-    """(subject, score), the rule written down as plainly as can be."""
+def expected(
+    probe: list[FingerTemplate], records: list[FingerRecord], name: str, limit: int, share: float = 1
+) -> list[tuple[str, int]]:
+    """(subject, score), the rule written down as plainly as can be. `share`: that a prefilter leaves, of fingers."""
     latent = "a" if name[0] == "L" else "b" if name.endswith(("UL", "ULP")) else ""
     score = {
         (number, record.id): int(pm.score_matrix(comparable(print_), comparable(record.template), latent=latent).max())
@@ -37,6 +41,14 @@ def expected(probe: list[FingerTemplate], records: list[FingerRecord], name: str
         for record in records
         if may_be_one(print_.position, record.template.position)
     }
+    for number, print_ in enumerate(probe if share < 1 else []):
+        some = [record for record in records if (number, record.id) in score]
+        columns = [FingerColumns.pack(prints) for prints in ([print_], [record.template for record in some])]
+        likeness = CpuScorer().scores(*columns, mode_of(latent, likeness=True))[0].tolist()
+        cut = sorted(likeness, reverse=True)[math.ceil(share * len(some)) - 1]
+        for record, value in zip(some, likeness, strict=True):
+            if value < cut:
+                del score[number, record.id]
     total: dict[str, int] = {}
     for subject in {record.subject or record.id for record in records}:
         best: dict[object, int] = {}
@@ -160,6 +172,30 @@ def test_with_an_early_exit_a_list_is_that_of_the_scores_with_it(tmp_path: Path)
             assert best.score == match.score
             assert match.score == pm.score_matrix([best.a], [best.b], latent="a", early_exit=True)[0, 0]
         assert found(result) != found(matcher.search(probe, "LT/TP"))
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 1])
+@pytest.mark.parametrize("name", ["TP/TP", "LT/TP"])
+def test_a_prefilter_leaves_the_most_alike(tmp_path: Path, name: str, share: float) -> None:
+    gone = [FingerRecord(f"gone {k}", r.template, f"gone {k}") for k, r in enumerate(RECORDS[20:29])]
+    enrolled(tmp_path / "g", RECORDS[:40] + gone, batch=25).close()
+    with FingerGallery.open(tmp_path / "g", write=True) as gallery:
+        gallery.remove([record.id for record in gone])
+    probe = probe_of(2, 1, 4, 8)
+    lists = expected(probe, RECORDS[:40], name, LIMITS[name], share)
+    for device in ("cpu", "reference"):
+        with FingerMatcher(FingerGallery.open(tmp_path / "g"), device=device) as matcher:
+            result = matcher.search(probe, name, prefilter=share)
+            assert found(result) == lists
+            assert all(match.comparison().score == match.fingers[0].score for match in result)
+            assert share < 1 or found(result) == found(matcher.search(probe, name))
+
+
+def test_a_prefilter_leaves_a_tenth_at_least(tmp_path: Path) -> None:
+    with FingerMatcher(enrolled(tmp_path / "g", RECORDS[:3]), device="cpu") as matcher:
+        for share in (0, 0.09, 1.1, float("nan")):
+            with pytest.raises(ValueError, match=r"a share of 0\.1 to 1"):
+                matcher.search(finger(1), prefilter=share)
 
 
 def test_equal_scores_go_by_subject(tmp_path: Path) -> None:

@@ -116,6 +116,18 @@ def test_any_number_of_subjects_with_equal_scores(device, subjects):
     assert top(tally, max(sums.values()) + 1, 9) == top(tally, 2**40, 9) == []
 
 
+def test_only_what_is_wanted_counts(device):
+    which, subject = [0, 1, 2, 3, 4, 0, 1], [0, 1, 2, NOBODY, 3, 4, 4]
+    references = References(PRINTS.take(np.array(which)), np.array(subject, np.uint32))
+    tally = device().tally(5)
+    tally.ask(PRINTS.take(np.array([0, 1])), 0)
+    wanted = np.array([False, True, True, True, False, True])
+    tally.add(references, range(1, 7), wanted)
+    tally.end_group()
+    rows = (1 + np.flatnonzero(wanted)).tolist()
+    assert top(tally, 1, 9) == best_by_the_rule(sums_by_the_rule(which, subject, [[([0, 1], rows)]], 0), 1, 9)
+
+
 def test_no_subjects(device):
     tally = tallied(device(), [], [], 0, [[([0, 1], range(0))]], 0)
     assert top(tally, 1, 10) == []

@@ -20,7 +20,7 @@ from pcc_match.finger.compare import Comparison, compare
 from pcc_match.finger.extract_cli import add_extract
 from pcc_match.finger.gallery import FingerGallery
 from pcc_match.finger.prints import FingerRecord
-from pcc_match.finger.search import FingerMatch, FingerMatcher
+from pcc_match.finger.search import LEAST_SHARE, FingerMatch, FingerMatcher
 from pcc_match.finger.template import FingerTemplate
 from pcc_match.output import complete_file, write_complete
 from pcc_match.progress import Progress
@@ -61,6 +61,8 @@ def add_searching(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threshold", type=int, default=1, metavar="SCORE", help="prints: least score of a candidate")
     early = "prints: end comparisons early that promise little; faster, and loses some mates"
     parser.add_argument("--early-exit", action="store_true", help=early)
+    share = "prints: compare as a whole only this share, 0.1 to 1, by the most alike minutiae; loses more mates"
+    parser.add_argument("--prefilter", type=_share, metavar="SHARE", help=share)
 
 
 # ---- galleries
@@ -151,6 +153,13 @@ def export(options: argparse.Namespace) -> int:
 # ---- searches
 
 
+def _share(text: str) -> float:
+    share = float(text)
+    if not LEAST_SHARE <= share <= 1:
+        raise argparse.ArgumentTypeError(f"a share of {LEAST_SHARE} to 1, not {text}")
+    return share
+
+
 def search(options: argparse.Namespace) -> int:
     counts = Counter(probes=0, candidates=0, refused=0)
 
@@ -160,7 +169,11 @@ def search(options: argparse.Namespace) -> int:
                 files = sorted(file for file in place.iterdir() if file.name != INDEX) if place.is_dir() else [place]
                 prints = [FingerTemplate.read(file) for file in files]
                 result = matcher.search(
-                    prints, options.search_type, threshold=options.threshold, early_exit=options.early_exit
+                    prints,
+                    options.search_type,
+                    threshold=options.threshold,
+                    early_exit=options.early_exit,
+                    prefilter=options.prefilter,
                 )
             except (TemplateError, OSError) as error:
                 print(f"pcc-match: {place}: {error}", file=sys.stderr)

@@ -171,7 +171,7 @@ def score_matrix(
     latent      "a": the probes are latents, "b": the references are; True means "a"
     early_exit  ends a comparison after a look at the 16 best correspondences where they hardly support each other, as
                 if none agreed. No score gets greater; those of the worst mates fall below 32
-                (benchmarks/early_exit_finger.py)
+                (benchmarks/fast_finger.py)
     threads     of the CPU, all by default
     """
     asked, against = (c if isinstance(c, FingerColumns) else FingerColumns.pack(c) for c in (probes, references))

@@ -48,19 +48,25 @@ class FingerCuda:
         self._lock = Lock()
 
     def scores(
-        self, probes: FingerColumns, references: FingerColumns, mode: int, rows: range | None = None
+        self,
+        probes: FingerColumns,
+        references: FingerColumns,
+        mode: int,
+        rows: range | None = None,
+        wanted: NDArray[np.bool_] | None = None,
     ) -> NDArray[np.int32]:
         """int32 (len(probes), len(rows)), as `score_matrix` gives them.
 
-        mode    see devices.mode_of
-        rows    a range of references with step 1; all by default
+        mode     see devices.mode_of
+        rows     a range of references with step 1; all by default
+        wanted   bool (len(rows),): rows to compare, the others have 0; all by default
         """
         rows = range(len(references)) if rows is None else rows
         scores = np.zeros((len(probes), len(rows)), np.int32)
         with self._at_work(f"{len(probes)} probes and a reference"):
             for some in _pieces(range(len(probes)), _PROBES):
                 asked = self._send(probes, some)
-                for _, within, found in self._compared(asked, len(some), references, mode, rows):
+                for _, within, found in self._compared(asked, len(some), references, mode, rows, wanted):
                     place = slice(within.start - rows.start, within.stop - rows.start)
                     read = self._device.read(found, len(some) * len(within))
                     scores[some.start : some.stop, place] = read.reshape(-1, len(within))
@@ -78,7 +84,13 @@ class FingerCuda:
                 raise DeviceError(f"{self.description} has no memory for {on}") from error
 
     def _compared(
-        self, asked: list[Any], probes: int, references: FingerColumns, mode: int, rows: range
+        self,
+        asked: list[Any],
+        probes: int,
+        references: FingerColumns,
+        mode: int,
+        rows: range,
+        wanted: NDArray[np.bool_] | None,
     ) -> Iterator[tuple[range, range, Any]]:
         """Block by block of the references: the block, which of `rows` it has, their scores on the device."""
         for block, within in self._blocks(references, rows, probes):
@@ -87,7 +99,9 @@ class FingerCuda:
             count, first = len(within), within.start - block.start
             found = self._device.empty(probes * count, np.int32)
             across = min(-(-count // WARPS), max(1, _BLOCKS * self._device.multiprocessors // probes))
-            arguments = [*asked, sets[first : first + count + 1], *columns, np.uint32(count), np.uint32(mode)]
+            some = np.ones(1, bool) if wanted is None else wanted[within.start - rows.start : within.stop - rows.start]
+            numbers = np.uint32(count), np.uint32(mode), np.uint32(wanted is not None)
+            arguments = [*asked, sets[first : first + count + 1], *columns, *numbers, self._sent(some.view(np.uint8))]
             self._device.launch("finger_scores", (across, probes), 32 * WARPS, 0, [*arguments, found])
             yield block, within, found
 
@@ -165,11 +179,11 @@ class _CudaTally:
             self._asked = [(len(some), self._cuda._send(probes, some)) for some in pieces]
         self._mode = mode
 
-    def add(self, references: References, rows: range) -> None:
+    def add(self, references: References, rows: range, wanted: NDArray[np.bool_] | None = None) -> None:
         cuda, subject = self._cuda, references.subject
         with cuda._at_work("the probes and a reference"):
             for probes, asked in self._asked:
-                for block, within, scores in cuda._compared(asked, probes, references.packed, self._mode, rows):
+                for block, within, scores in cuda._compared(asked, probes, references.packed, self._mode, rows, wanted):
                     (whose,) = cuda._resident(
                         subject, block, 4 * len(block), lambda some: [cuda._sent(subject[some.start : some.stop])]
                     )

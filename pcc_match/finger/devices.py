@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import cache
 from typing import Final, Protocol
 
 import numpy as np
@@ -18,9 +18,9 @@ LATENTS: Final = ("", "a", "b")
 """Which of the two is a latent: its normalisation then asks for no more than the latent shows."""
 
 
-def mode_of(latent: str, *, early_exit: bool) -> int:
+def mode_of(latent: str, *, early_exit: bool = False, likeness: bool = False) -> int:
     """How to compare, as the engines take it: the bits of reference.py. `latent` is one of LATENTS."""
-    return LATENTS.index(latent) | early_exit * reference.EARLY_EXIT
+    return LATENTS.index(latent) | early_exit * reference.EARLY_EXIT | likeness * reference.LIKENESS
 
 
 class Scorer(Protocol):
@@ -31,9 +31,17 @@ class Scorer(Protocol):
     """References that one call should be given."""
 
     def scores(
-        self, probes: FingerColumns, references: FingerColumns, mode: int, rows: range | None = None
+        self,
+        probes: FingerColumns,
+        references: FingerColumns,
+        mode: int,
+        rows: range | None = None,
+        wanted: NDArray[np.bool_] | None = None,
     ) -> NDArray[np.int32]:
-        """int32 (len(probes), len(rows)); `mode`: see mode_of; `rows`: of references, or all."""
+        """int32 (len(probes), len(rows)); `mode`: see mode_of; `rows`: of references, or all.
+
+        Rows that are not `wanted`, bool (len(rows),), are not compared and have 0.
+        """
 
     def tally(self, subjects: int) -> Tally:
         """For a search among the prints of so many subjects."""
@@ -48,10 +56,15 @@ class CpuScorer:
         self.description = f"cpu {_cpu.isa()}{why}"
 
     def scores(
-        self, probes: FingerColumns, references: FingerColumns, mode: int, rows: range | None = None
+        self,
+        probes: FingerColumns,
+        references: FingerColumns,
+        mode: int,
+        rows: range | None = None,
+        wanted: NDArray[np.bool_] | None = None,
     ) -> NDArray[np.int32]:
         sets = references.sets if rows is None else references.sets[rows.start : rows.stop + 1]
-        return probes.engine.scores(probes.sets, 0, len(probes), references.engine, sets, mode)
+        return probes.engine.scores(probes.sets, 0, len(probes), references.engine, sets, mode, wanted=wanted)
 
     def tally(self, subjects: int) -> Tally:
         return HostTally(self.scores, subjects)
@@ -64,10 +77,16 @@ class ReferenceScorer:
     block: int = 1 << 11
 
     def scores(
-        self, probes: FingerColumns, references: FingerColumns, mode: int, rows: range | None = None
+        self,
+        probes: FingerColumns,
+        references: FingerColumns,
+        mode: int,
+        rows: range | None = None,
+        wanted: NDArray[np.bool_] | None = None,
     ) -> NDArray[np.int32]:
-        view = partial(_views, references)
-        against = [view(row) for row in (range(len(references)) if rows is None else rows)]
+        rows = range(len(references)) if rows is None else rows
+        unwanted = np.zeros(len(rows), bool) if wanted is None else ~wanted
+        against = [[] if unwanted[k] else _views(references, row) for k, row in enumerate(rows)]
         asked = [_views(probes, row) for row in range(len(probes))]
         scores = [[sum(reference.score(a, b, mode) for a in p for b in r) for r in against] for p in asked]
         return np.array(scores, np.int32).reshape(len(probes), len(against))

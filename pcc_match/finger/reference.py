@@ -38,9 +38,10 @@ BEND_REACH: Final = 96
 BEND_SHIFT: Final = 6
 UNBENT: Final = 72
 LOOK: Final = 16
+ALIKE: Final = 4
 LOOK_LEAST: Final = 3_500_000
 LOOK_LEAST_LATENT: Final = 2_250_000
-NOT_LATENT, FIRST_LATENT, SECOND_LATENT, EARLY_EXIT = 0, 1, 2, 4
+NOT_LATENT, FIRST_LATENT, SECOND_LATENT, EARLY_EXIT, LIKENESS = 0, 1, 2, 4, 8
 
 
 @dataclass(frozen=True)
@@ -91,13 +92,18 @@ def _bits(words: NDArray[np.uint32]) -> NDArray[np.uint32]:
 
 
 def score(a: MinutiaView, b: MinutiaView, mode: int = NOT_LATENT) -> int:
-    """The score of two sets; `mode` says which of them is a latent, and, by EARLY_EXIT, whether a first look may do."""
+    """The score of two sets; `mode` says which of them is a latent, and, by EARLY_EXIT, whether a first look may do.
+
+    With LIKENESS, how alike the few most alike minutiae are.
+    """
     latent = mode & (FIRST_LATENT | SECOND_LATENT)
     if (len(b), b.order) < (len(a), a.order):  # so that score(a, b) = score(b, a)
         a, b, latent = b, a, {NOT_LATENT: 0, FIRST_LATENT: 2, SECOND_LATENT: 1}[latent]
     if len(a) < LEAST:
         return 0
     cosines = all_cosines(a, b, limited=not latent)
+    if mode & LIKENESS:
+        return int(np.sort(cosines.max(axis=1))[-ALIKE:].sum())
     i, j, cosine = candidates(cosines, LATENT_CANDIDATES if latent else CANDIDATES)
     resemblance = int(cosine.sum()) // (CANDIDATES * 512 // 32)
     turn = (b.direction[j] - a.direction[i]) & 255

@@ -10,15 +10,16 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import NamedTuple, Self
+from math import ceil
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pcc_match.errors import DeviceError, ExchangeError, GalleryError, TemplateError
 from pcc_match.finger.columns import FingerColumns
-from pcc_match.finger.compare import Comparison, compare, score_matrix
-from pcc_match.finger.devices import described, mode_of, open_scorer
+from pcc_match.finger.compare import Comparison, compare
+from pcc_match.finger.devices import CpuScorer, described, mode_of, open_scorer
 from pcc_match.finger.gallery import FingerGallery, subjects_over
 from pcc_match.finger.palms import PLACE, comparable, is_palm, places_of
 from pcc_match.finger.prints import FingerRecord
@@ -29,6 +30,9 @@ from pcc_match.gallery.store import NO_ROW
 from pcc_match.treaties import Treaty
 from pcc_match.treaties import treaty as treaty_set
 from pcc_match.treaties.search_types import SEARCH_TYPES, SearchType
+
+LEAST_SHARE: Final = 0.1
+"""What a prefilter leaves at least: with less, too many mates fall out."""
 
 
 class FingerScore(NamedTuple):
@@ -92,6 +96,16 @@ class Question(NamedTuple):
     prints: tuple[FingerTemplate, ...]
     kind: SearchType
     early_exit: bool
+    share: float | None  # that a prefilter leaves
+
+    @property
+    def mode(self) -> int:
+        return mode_of(self.kind.latent, early_exit=self.early_exit)
+
+    @property
+    def likeness(self) -> int:
+        """The mode by which a prefilter compares."""
+        return mode_of(self.kind.latent, likeness=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,30 +208,36 @@ class FingerMatcher:
         threshold: int = 1,
         limit: int | None = None,
         early_exit: bool = False,
+        prefilter: float | None = None,
     ) -> FingerSearchResult:
         """The best candidates for one subject's prints: score descending, among equals by the subject's text.
 
         Candidates score at least `threshold` (scores are integers; `pm.threshold_for` says what they mean for one pair
         of prints). At most as many as the treaty lets this search type return, or `limit` where that is less.
-        `early_exit`, as in `score_matrix`, is faster and loses some mates.
+        `early_exit`, as in `score_matrix`, is faster and loses some mates. `prefilter` is a share, 0.1 to 1: only so
+        many of the references, those with the most alike minutiae, are compared as a whole, and those that equal the
+        last of them. That is faster still, and loses more mates.
         ExchangeError for an unknown search type; TemplateError for palms among fingers and the other way.
         """
         if search_type not in SEARCH_TYPES:
             raise ExchangeError(f"no search type is called {search_type!r}: take one of {', '.join(SEARCH_TYPES)}")
         kind = SEARCH_TYPES[search_type]
         prints = _of_kind((probe,) if isinstance(probe, FingerTemplate) else tuple(probe), kind)
-        question = Question(prints, kind, early_exit)
+        if prefilter is not None and not LEAST_SHARE <= prefilter <= 1:
+            raise ValueError(f"a prefilter leaves a share of {LEAST_SHARE} to 1 of the references, not {prefilter!r}")
+        question = Question(prints, kind, early_exit, prefilter)
         most = min(limit or NO_ROW, self.treaty.finger.max_candidates[search_type])
         tally = self._scorer.tally(len(self._ends) - 1)
         groups = _groups(prints, kind)
+        cuts = [0] * len(prints)
         for group in groups:
             for number in group:
-                self._add(tally, number, question)
+                cuts[number] = self._add(tally, number, question)
             tally.end_group()
         candidates = []
         for key in tally.top(max(threshold, 1), most).tolist():
             score, subject = key >> 32, ~key & 0xFFFFFFFF
-            pairs = self._pairs(self._rows[self._ends[subject] : self._ends[subject + 1]], groups, question)
+            pairs = self._pairs(self._rows[self._ends[subject] : self._ends[subject + 1]], groups, question, cuts)
             recomputed = sum(pair.score for pair in pairs)
             if recomputed != score:
                 raise DeviceError(
@@ -233,10 +253,13 @@ class FingerMatcher:
 
     # ---- within
 
-    def _add(self, tally: Tally, number: int, question: Question) -> None:
-        """Compares a print of the probe with all references that may be of the same finger."""
+    def _add(self, tally: Tally, number: int, question: Question) -> int:
+        """Compares a print of the probe with all references that may be of the same finger, and that are alike enough.
+
+        Returns the least likeness of these.
+        """
         print_, kind = question.prints[number], question.kind
-        tally.ask(FingerColumns.pack(comparable(print_)), mode_of(kind.latent, early_exit=question.early_exit))
+        probe = FingerColumns.pack(comparable(print_))
         places = places_of(print_.position, palms=kind.palms)
         blocks = [
             (part, range(first, min(first + self._scorer.block, start[some.stop])))
@@ -244,10 +267,33 @@ class FingerMatcher:
             for some in places
             for first in range(start[some.start], start[some.stop], self._scorer.block)
         ]
-        list(self._pool.map(lambda block: tally.add(*block), blocks))
+        cut = 0
+        wanted: Sequence[NDArray[np.bool_] | None] = [None] * len(blocks)
+        if question.share is not None and blocks:
+            likeness = list(self._pool.map(lambda block: self._likeness(probe, question, *block), blocks))
+            cut = _cut(likeness, question.share)
+            wanted = [some >= cut for some in likeness]
+        tally.ask(probe, question.mode)
+        list(self._pool.map(lambda block, some: tally.add(block[0], block[1], some), blocks, wanted))
+        return cut
 
-    def _pairs(self, rows: NDArray[np.uint32], groups: list[list[int]], question: Question) -> list[Pair]:
-        """What a subject's score is made of: for each group its best pair, scored on the CPU. `rows`: the subject's."""
+    def _likeness(
+        self, probe: FingerColumns, question: Question, references: References, rows: range
+    ) -> NDArray[np.int32]:
+        """(len(rows),) likeness to the probe, -1 for prints that were removed."""
+        scores = self._scorer.scores(probe, references.packed, question.likeness, rows)
+        likeness: NDArray[np.int32] = scores.max(axis=0)
+        likeness[references.subject[rows.start : rows.stop] == NOBODY] = -1
+        return likeness
+
+    def _pairs(
+        self, rows: NDArray[np.uint32], groups: list[list[int]], question: Question, cuts: list[int]
+    ) -> list[Pair]:
+        """What a subject's score is made of: for each group its best pair, scored on the CPU.
+
+        rows   the subject's
+        cuts   the least likeness to each print of the probe that a prefilter left
+        """
         references = [(row, self.record(row).template) for row in rows.tolist()]
         found = []
         for group in groups:
@@ -255,7 +301,7 @@ class FingerMatcher:
             for number in group:
                 places = places_of(question.prints[number].position, palms=question.kind.palms)
                 same = [(row, r) for row, r in references if any(PLACE[r.position] in some for some in places)]
-                scores = _scores_of(number, [r for _, r in same], question)
+                scores = _scores_of(number, [r for _, r in same], question, cuts[number])
                 pairs += [Pair(number, row, score) for (row, _), score in zip(same, scores, strict=True)]
             found += [min(pairs, key=self._order)] if pairs else []
         return sorted((pair for pair in found if pair.score), key=self._order)
@@ -268,7 +314,7 @@ class FingerMatcher:
         question, a, b = result.question, result.question.prints[pair.probe], self.record(pair.row).template
         how = partial(compare, latent=question.kind.latent, early_exit=question.early_exit)
         comparisons = (how(x, y) for x in comparable(a) for y in comparable(b))
-        return max(comparisons, key=lambda comparison: comparison.score)
+        return next(comparison for comparison in comparisons if comparison.score == pair.score)
 
 
 def _of_kind(prints: tuple[FingerTemplate, ...], kind: SearchType) -> tuple[FingerTemplate, ...]:
@@ -301,13 +347,25 @@ def _starts(packed: FingerColumns) -> list[int]:
     return starts
 
 
-def _scores_of(number: int, references: Sequence[FingerTemplate], question: Question) -> list[int]:
-    """Scores of a print of the probe with others, of palms those of the best pieces."""
+def _cut(likeness: Sequence[NDArray[np.int32]], share: float) -> int:
+    """The likeness that this share of all live prints, rounded up, reach; more do where several have it."""
+    live = np.concatenate(likeness)
+    live = live[live >= 0]
+    if not len(live):
+        return 0
+    last = len(live) - max(1, ceil(share * len(live)))
+    return int(np.partition(live, last)[last])
+
+
+def _scores_of(number: int, references: Sequence[FingerTemplate], question: Question, cut: int) -> list[int]:
+    """Scores of a print of the probe with others, of palms those of the best pieces that are alike enough."""
     if not references:
         return []
     pieces = [comparable(reference) for reference in references]
-    every = [piece for some in pieces for piece in some]
-    probe, latent = comparable(question.prints[number]), question.kind.latent
-    scores = score_matrix(probe, every, "cpu", latent=latent, early_exit=question.early_exit, threads=1).max(axis=0)
+    every = FingerColumns.pack(piece for some in pieces for piece in some)
+    probe, scorer = FingerColumns.pack(comparable(question.prints[number])), CpuScorer()
+    scores = scorer.scores(probe, every, question.mode).max(axis=0)
+    if question.share is not None:
+        scores[scorer.scores(probe, every, question.likeness).max(axis=0) < cut] = 0
     best: list[int] = np.maximum.reduceat(scores, np.cumsum([0, *map(len, pieces[:-1])])).tolist()
     return best

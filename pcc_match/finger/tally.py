@@ -31,8 +31,11 @@ class Tally(Protocol):
     def ask(self, probes: FingerColumns, mode: int) -> None:
         """What is added from here on is compared with these. `mode`: see mode_of."""
 
-    def add(self, references: References, rows: range) -> None:
-        """Compares a range of references: for a subject its best score counts, with whichever of the probes."""
+    def add(self, references: References, rows: range, wanted: NDArray[np.bool_] | None = None) -> None:
+        """Compares a range of references: for a subject its best score counts, with whichever of the probes.
+
+        wanted   bool (len(rows),): which of them to compare; all by default
+        """
 
     def end_group(self) -> None:
         """Adds the best scores so far to the subjects' sums; those from here on are another group's."""
@@ -48,7 +51,12 @@ class Scores(Protocol):
     """Scorer.scores of devices.py."""
 
     def __call__(
-        self, probes: FingerColumns, references: FingerColumns, mode: int, rows: range | None = None
+        self,
+        probes: FingerColumns,
+        references: FingerColumns,
+        mode: int,
+        rows: range | None = None,
+        wanted: NDArray[np.bool_] | None = None,
     ) -> NDArray[np.int32]: ...
 
 
@@ -67,8 +75,8 @@ class HostTally:
     def ask(self, probes: FingerColumns, mode: int) -> None:
         self._probes, self._mode = probes, mode
 
-    def add(self, references: References, rows: range) -> None:
-        scores = self._scores(self._probes, references.packed, self._mode, rows).max(axis=0, initial=0)
+    def add(self, references: References, rows: range, wanted: NDArray[np.bool_] | None = None) -> None:
+        scores = self._scores(self._probes, references.packed, self._mode, rows, wanted).max(axis=0, initial=0)
         subject = references.subject[rows.start : rows.stop]
         live = subject != NOBODY
         with self._lock:
