@@ -47,6 +47,13 @@ def parity(host: bool) -> dict[str, Any]:
         done[name] = {"pairs": expected.size, "above_100": int((expected > 100).sum())}
         print(f"   {name}: {expected.size:,} scores, equal", flush=True)
 
+    likeness, wanted = mode_of("", likeness=True), np.arange(len(against)) % 10 == 3  # what a prefilter takes
+    for what, how in (("likeness", {"mode": likeness}), ("wanted", {"mode": 0, "wanted": wanted})):
+        expected, found = (scorer.scores(asked, against, **how) for scorer in (CpuScorer(), cuda))
+        assert np.array_equal(expected, found), f"fingers, {what}: differ from the CPU's"
+        done[f"fingers, {what}"] = {"pairs": expected.size}
+        print(f"   fingers, {what}: {expected.size:,}, equal", flush=True)
+
     subjects, groups = len(against) // 2 + 1, 3  # two prints each; every seventh print was removed
     subject = np.where(np.arange(len(against)) % 7 == 6, NOBODY, np.arange(len(against)) // 2).astype(np.uint32)
     found = [best_of(scorer, asked, groups, References(against, subject), subjects) for scorer in (CpuScorer(), cuda)]

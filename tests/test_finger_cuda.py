@@ -119,7 +119,7 @@ def test_a_matcher_on_cuda_keeps_its_references_there(tmp_path, monkeypatch):
 
 def test_under_the_sanitizers(tmp_path):
     """The kernel on memory of its exact size under AddressSanitizer and UndefinedBehaviorSanitizer."""
-    assert record_fingers(tmp_path / "tape") == 2 * len(LATENTS) + 5
+    assert record_fingers(tmp_path / "tape") == 2 * len(LATENTS) + 7
     done = replay_sanitized(tmp_path / "tape", kernel_source(FILE))
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -110,6 +110,9 @@ def record_fingers(path: Path) -> int:
         device = TapingDevice(tape, file=FILE)
         for latent, early in product(LATENTS, (False, True)):
             FingerCuda(device=device).scores(probes, references, mode_of(latent, early_exit=early))
+        FingerCuda(device=device).scores(probes, references, mode_of("", likeness=True))
+        wanted = np.array([True, False, False, True])
+        FingerCuda(device=device).scores(probes, references, 0, wanted=wanted)
         tally = FingerCuda(device=device).tally(RANGE + 1)
         tally.ask(probes, 0)
         tally.add(References(references, np.array([0, RANGE, NOBODY, 300], np.uint32)), range(4))
