@@ -377,11 +377,6 @@ __device__ __forceinline__ pcc_s32 pcc_compare_warp(const PccFingerSet& one, con
   const pcc_u32 latent = pcc_latent(mode, swapped);
   if (a.count < kPccLeast) return 0;
   pcc_resemble(a, b, !latent, work);
-  if (mode & kPccLikeness) {
-    const pcc_s32 likeness = pcc_lane() == 0 ? pcc_likeness(work.rows, a.count) : 0;
-    __syncwarp();
-    return __shfl_sync(kPccEveryLane, likeness, 0);
-  }
   pcc_gather_warp(a, b, latent ? kPccLatentCandidates : kPccCandidates, work);
   PccFingerResult r = PccFingerResult();
   if (pcc_lane() == 0) r.resemblance = static_cast<pcc_u32>(pcc_resemblance(work.c));
@@ -399,6 +394,18 @@ __device__ __forceinline__ pcc_s32 pcc_compare_warp(const PccFingerSet& one, con
     pcc_pair_again_warp(a, b, work, r);
   }
   return pcc_final_score(r, latent);
+}
+
+// What pcc_compare_fingers tells with kPccLikeness; all lanes return it.
+__device__ __forceinline__ pcc_s32 pcc_likeness_warp(const PccFingerSet& one, const PccFingerSet& other, pcc_u32 mode,
+                                                     PccFingerWork& work) {
+  const bool swapped = !pcc_comes_first(one, other);
+  const PccFingerSet a = swapped ? other : one, b = swapped ? one : other;
+  if (a.count < kPccLeast) return 0;
+  pcc_resemble(a, b, !pcc_latent(mode, swapped), work);
+  const pcc_s32 likeness = pcc_lane() == 0 ? pcc_likeness(work.rows, a.count) : 0;
+  __syncwarp();
+  return __shfl_sync(kPccEveryLane, likeness, 0);
 }
 
 // The columns of finger_sets.h, those of the minutiae in one buffer: set k has the places start[k] ... start[k + 1]
@@ -419,7 +426,7 @@ __device__ __forceinline__ PccFingerSet pcc_finger_set(const pcc_u32* start, con
 }
 
 // Grid: (any number, probes). scores[probe][reference]: the sum over all pairs of their sets. `*_sets`: the first set
-// of each template, and the end; `*_corner`: left and top of each set.
+// of each template, and the end, which are equal for one that is not wanted; `*_corner`: left and top of each set.
 extern "C" __global__ void __launch_bounds__(kPccFingerThreads)
     finger_scores(const pcc_u32* a_sets, const pcc_u32* a_start, const pcc_u8* a_count, const pcc_s16* a_corner,
                   const pcc_u8* a_cell, const pcc_u64* a_order, const pcc_u32* a_area, const pcc_u32* a_words,
@@ -427,19 +434,42 @@ extern "C" __global__ void __launch_bounds__(kPccFingerThreads)
                   const pcc_u32* b_sets, const pcc_u32* b_start, const pcc_u8* b_count, const pcc_s16* b_corner,
                   const pcc_u8* b_cell, const pcc_u64* b_order, const pcc_u32* b_area, const pcc_u32* b_words,
                   const pcc_u16* b_inverse, const pcc_s16* b_x, const pcc_s16* b_y, const pcc_u8* b_direction,
-                  pcc_u32 references, pcc_u32 mode, pcc_u32 some, const pcc_u8* wanted, pcc_s32* scores) {
+                  pcc_u32 references, pcc_u32 mode, pcc_s32* scores) {
   __shared__ PccFingerWork work[kPccFingerWarps];
   const pcc_u32 warp = threadIdx.x / 32, probe = blockIdx.y;
   for (pcc_u32 r = blockIdx.x * kPccFingerWarps + warp; r < references; r += gridDim.x * kPccFingerWarps) {
     pcc_s32 sum = 0;
-    const pcc_u32 end = some && !wanted[r] ? 0 : a_sets[probe + 1];
-    for (pcc_u32 i = a_sets[probe]; i < end; ++i)
-      for (pcc_u32 j = b_sets[r]; j < b_sets[r + 1]; ++j)
+    for (pcc_u32 i = a_sets[2 * probe]; i < a_sets[2 * probe + 1]; ++i)
+      for (pcc_u32 j = b_sets[2 * r]; j < b_sets[2 * r + 1]; ++j)
         sum += pcc_compare_warp(pcc_finger_set(a_start, a_count, a_corner, a_cell, a_order, a_area, a_words, a_inverse,
                                                a_x, a_y, a_direction, i),
                                 pcc_finger_set(b_start, b_count, b_corner, b_cell, b_order, b_area, b_words, b_inverse,
                                                b_x, b_y, b_direction, j),
                                 mode, work[warp]);
+    if (pcc_lane() == 0) scores[static_cast<pcc_u64>(probe) * references + r] = sum;
+  }
+}
+
+// The same of their likenesses, by a kernel of its own, for it needs far fewer registers.
+extern "C" __global__ void __launch_bounds__(kPccFingerThreads)
+    finger_likeness(const pcc_u32* a_sets, const pcc_u32* a_start, const pcc_u8* a_count, const pcc_s16* a_corner,
+                    const pcc_u8* a_cell, const pcc_u64* a_order, const pcc_u32* a_area, const pcc_u32* a_words,
+                    const pcc_u16* a_inverse, const pcc_s16* a_x, const pcc_s16* a_y, const pcc_u8* a_direction,
+                    const pcc_u32* b_sets, const pcc_u32* b_start, const pcc_u8* b_count, const pcc_s16* b_corner,
+                    const pcc_u8* b_cell, const pcc_u64* b_order, const pcc_u32* b_area, const pcc_u32* b_words,
+                    const pcc_u16* b_inverse, const pcc_s16* b_x, const pcc_s16* b_y, const pcc_u8* b_direction,
+                    pcc_u32 references, pcc_u32 mode, pcc_s32* scores) {
+  __shared__ PccFingerWork work[kPccFingerWarps];
+  const pcc_u32 warp = threadIdx.x / 32, probe = blockIdx.y;
+  for (pcc_u32 r = blockIdx.x * kPccFingerWarps + warp; r < references; r += gridDim.x * kPccFingerWarps) {
+    pcc_s32 sum = 0;
+    for (pcc_u32 i = a_sets[2 * probe]; i < a_sets[2 * probe + 1]; ++i)
+      for (pcc_u32 j = b_sets[2 * r]; j < b_sets[2 * r + 1]; ++j)
+        sum += pcc_likeness_warp(pcc_finger_set(a_start, a_count, a_corner, a_cell, a_order, a_area, a_words, a_inverse,
+                                                a_x, a_y, a_direction, i),
+                                 pcc_finger_set(b_start, b_count, b_corner, b_cell, b_order, b_area, b_words, b_inverse,
+                                                b_x, b_y, b_direction, j),
+                                 mode, work[warp]);
     if (pcc_lane() == 0) scores[static_cast<pcc_u64>(probe) * references + r] = sum;
   }
 }

@@ -18,6 +18,7 @@ from pcc_match.backends.device import CupyDevice, Device
 from pcc_match.candidates import best_keys
 from pcc_match.errors import DeviceError
 from pcc_match.finger.columns import FingerColumns
+from pcc_match.finger.reference import LIKENESS
 from pcc_match.finger.tally import References, Tally
 
 FILE: Final = "finger_search.cu"
@@ -99,10 +100,13 @@ class FingerCuda:
             count, first = len(within), within.start - block.start
             found = self._device.empty(probes * count, np.int32)
             across = min(-(-count // WARPS), max(1, _BLOCKS * self._device.multiprocessors // probes))
-            some = np.ones(1, bool) if wanted is None else wanted[within.start - rows.start : within.stop - rows.start]
-            numbers = np.uint32(count), np.uint32(mode), np.uint32(wanted is not None)
-            arguments = [*asked, sets[first : first + count + 1], *columns, *numbers, self._sent(some.view(np.uint8))]
-            self._device.launch("finger_scores", (across, probes), 32 * WARPS, 0, [*arguments, found])
+            sets = sets[2 * first : 2 * (first + count)]
+            if wanted is not None:
+                some = wanted[within.start - rows.start : within.stop - rows.start]
+                sets = self._sent(_sets(references.sets, within, block.start) * some[:, None])
+            kernel = "finger_likeness" if mode & LIKENESS else "finger_scores"
+            arguments = [*asked, sets, *columns, np.uint32(count), np.uint32(mode), found]
+            self._device.launch(kernel, (across, probes), 32 * WARPS, 0, arguments)
             yield block, within, found
 
     def _over(self, kernel: str, count: int, arguments: list[Any]) -> None:
@@ -139,7 +143,7 @@ class FingerCuda:
         return [
             self._sent(array)
             for array in (
-                columns.sets,
+                _sets(columns.sets, range(len(columns)), 0),
                 columns.start,
                 columns.count,
                 np.stack([columns.left, columns.top], axis=1),
@@ -215,3 +219,9 @@ class _CudaTally:
 def _pieces(rows: range, size: int) -> Iterator[range]:
     for start in range(rows.start, rows.stop, size):
         yield range(start, min(start + size, rows.stop))
+
+
+def _sets(sets: NDArray[np.uint32], rows: range, base: int) -> NDArray[np.uint32]:
+    """(len(rows), 2): the first set of each row and the end, counted from the first set of the row `base` on."""
+    ends: NDArray[np.uint32] = np.stack([sets[rows.start : rows.stop], sets[rows.start + 1 : rows.stop + 1]], axis=1)
+    return ends - sets[base]
