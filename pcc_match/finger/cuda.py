@@ -223,5 +223,6 @@ def _pieces(rows: range, size: int) -> Iterator[range]:
 
 def _sets(sets: NDArray[np.uint32], rows: range, base: int) -> NDArray[np.uint32]:
     """(len(rows), 2): the first set of each row and the end, counted from the first set of the row `base` on."""
-    ends: NDArray[np.uint32] = np.stack([sets[rows.start : rows.stop], sets[rows.start + 1 : rows.stop + 1]], axis=1)
-    return ends - sets[base]
+    ends = np.stack([sets[rows.start : rows.stop], sets[rows.start + 1 : rows.stop + 1]], axis=1)
+    counted: NDArray[np.uint32] = ends - sets[base]
+    return counted
