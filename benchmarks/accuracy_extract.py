@@ -8,14 +8,13 @@ extractor's constants were chosen on these prints: expect more errors elsewhere.
 
 import argparse
 import json
-import os
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from accuracy_finger import FINGERS, IMPRESSIONS, SETS, Prints, Scores, rank_one
+from accuracy_finger import FINGERS, IMPRESSIONS, SETS, Prints, Scores, data_folder, rank_one
 from machine import machine
 
 import pcc_match as pm
@@ -28,10 +27,7 @@ def main() -> None:
     parser.add_argument("data", nargs="?", type=Path)
     parser.add_argument("--json", type=Path, help="write the figures there")
     options = parser.parse_args()
-    shared = Path(os.environ.get("PCC_MATCH_SHARED", Path(__file__).parents[2] / "shared"))
-    data = options.data or shared / "data" / "finger"
-    if not (data / "images").is_dir():
-        sys.exit(f"{data} holds no images: name the folder that does")
+    data = data_folder(options.data, "images")
     paths = [data / "images" / s / f"{f}_{i}.png" for s in SETS for f in FINGERS for i in IMPRESSIONS]
     greys = [images.decode(path.read_bytes()) for path in paths]
     facts: dict[str, Any] = {"machine": machine(), "command": " ".join(["python", *sys.argv]), "sets": {}}

@@ -176,21 +176,43 @@ def cut(template: pm.FingerTemplate, draw: np.random.Generator) -> pm.FingerTemp
     )
 
 
-def latents(prints: Prints, draws: int) -> dict[str, float]:
-    """Rank-1 of cuttings of all impressions but the first against the first impressions, in both modes."""
-    gallery = prints.templates[:: len(IMPRESSIONS)]
+def cuttings(prints: Prints, draws: int) -> tuple[FingerColumns, NDArray[np.int64]]:
+    """Cuttings of all impressions but the first, and their fingers."""
     probes = [k for k in range(len(prints.templates)) if k % len(IMPRESSIONS) and len(prints.templates[k]) >= 12]
     draw = np.random.default_rng(12)
-    cuttings = FingerColumns.pack([cut(prints.templates[k], draw) for k in probes for _ in range(draws)])
-    finger = np.repeat(prints.finger[probes], draws)
-    found = {}
-    for mode in (True, ""):
-        scores = score_matrix(cuttings, gallery, "cpu", latent=mode).astype(np.int64)
-        rows = np.arange(len(scores))
-        own = scores[rows, finger].copy()
-        scores[rows, finger] = -1
-        found["latent" if mode else "normal"] = 100 * float((own > scores.max(axis=1)).mean())
+    made = FingerColumns.pack([cut(prints.templates[k], draw) for k in probes for _ in range(draws)])
+    return made, np.repeat(prints.finger[probes], draws)
+
+
+def rank_one_of_cuttings(
+    prints: Prints, probes: FingerColumns, finger: NDArray[np.int64], *, latent: str, early_exit: bool = False
+) -> float:
+    """Percent of cuttings whose own finger's first impression scores strictly more than all others."""
+    gallery = prints.templates[:: len(IMPRESSIONS)]
+    scores = score_matrix(probes, gallery, "cpu", latent=latent, early_exit=early_exit).astype(np.int64)
+    rows = np.arange(len(scores))
+    own = scores[rows, finger].copy()
+    scores[rows, finger] = -1
+    return 100 * float((own > scores.max(axis=1)).mean())
+
+
+def latents(prints: Prints, draws: int) -> dict[str, float]:
+    """Rank-1 of cuttings, in both modes."""
+    probes, finger = cuttings(prints, draws)
+    found = {
+        name: rank_one_of_cuttings(prints, probes, finger, latent=latent)
+        for name, latent in (("latent", "a"), ("normal", ""))
+    }
     return found | {"cuttings": len(finger)}
+
+
+def data_folder(given: Path | None, holding: str) -> Path:
+    """The folder of finger data that was named, or the shared one; ends the program where that lacks what it needs."""
+    shared = Path(os.environ.get("PCC_MATCH_SHARED", Path(__file__).parents[2] / "shared"))
+    data = given or shared / "data" / "finger"
+    if not (data / holding).is_dir():
+        sys.exit(f"{data} holds no {holding}: name the folder that does")
+    return data
 
 
 def main() -> None:
@@ -199,10 +221,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer bootstrap samples and cuttings")
     parser.add_argument("--json", type=Path, help="also write all figures there")
     options = parser.parse_args()
-    shared = Path(os.environ.get("PCC_MATCH_SHARED", Path(__file__).parents[2] / "shared"))
-    data = options.data or shared / "data" / "finger"
-    if not (data / "templates").is_dir():
-        sys.exit(f"{data} holds no templates: name the folder that does")
+    data = data_folder(options.data, "templates")
     samples = 100 if options.quick else 1000
     print(
         f"{datetime.date.today()}, {platform.machine()}. Percent; bounds: 95 % of FMR1000 over {samples} bootstraps\n"

@@ -9,19 +9,18 @@ tenth of the prints of other fingers reach (all 320 prints as references).
 
 import argparse
 import json
-import os
 import sys
 import time
-from math import ceil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from accuracy_finger import IMPRESSIONS, PEERS, Prints, Scores, cut, rank_one
+from accuracy_finger import PEERS, Prints, Scores, cuttings, data_folder, rank_one, rank_one_of_cuttings
 from machine import machine
 
 from pcc_match.finger import FingerColumns, score_matrix
 from pcc_match.finger.devices import CpuScorer, mode_of
+from pcc_match.finger.search import least_alike
 
 SHARE = 0.1
 
@@ -39,8 +38,7 @@ def seconds(columns: FingerColumns, runs: int) -> tuple[float, float, float]:
                 for row in range(len(some)):  # a probe after the other, as a search goes
                     probe = some.take(np.array([row]))
                     alike = scorer.scores(probe, columns, likeness)[0]
-                    last = len(alike) - ceil(SHARE * len(alike))
-                    scorer.scores(probe, columns, 0, wanted=alike >= np.partition(alike, last)[last])
+                    scorer.scores(probe, columns, 0, wanted=alike >= least_alike(alike, SHARE))
             times[run, kind] = time.process_time() - start
     whole, early, filtered = (times.min(axis=0) / (len(some) * len(columns))).tolist()
     return whole, early, filtered
@@ -70,18 +68,11 @@ def accuracy(prints: Prints, columns: FingerColumns) -> dict[str, Any]:
 
 def latents(prints: Prints, draws: int) -> dict[str, float]:
     """Rank-1 of cuttings, as in accuracy_finger.py."""
-    gallery = prints.templates[:: len(IMPRESSIONS)]
-    probes = [k for k in range(len(prints.templates)) if k % len(IMPRESSIONS) and len(prints.templates[k]) >= 12]
-    draw = np.random.default_rng(12)
-    cuttings = FingerColumns.pack([cut(prints.templates[k], draw) for k in probes for _ in range(draws)])
-    finger = np.repeat(prints.finger[probes], draws)
-    found = {}
-    for early in (False, True):
-        scores = score_matrix(cuttings, gallery, "cpu", latent="a", early_exit=early).astype(np.int64)
-        rows = np.arange(len(scores))
-        own = scores[rows, finger].copy()
-        scores[rows, finger] = -1
-        found["early exit" if early else "whole"] = 100 * float((own > scores.max(axis=1)).mean())
+    probes, finger = cuttings(prints, draws)
+    found = {
+        name: rank_one_of_cuttings(prints, probes, finger, latent="a", early_exit=early)
+        for name, early in (("whole", False), ("early exit", True))
+    }
     return found | {"cuttings": len(finger)}
 
 
@@ -90,9 +81,8 @@ def lost_by_the_prefilter(prints: Prints, columns: FingerColumns) -> float:
     likeness = CpuScorer().scores(columns, columns, mode_of("", likeness=True))
     lost = []
     for row, finger in zip(likeness, prints.finger, strict=True):
-        others = np.sort(row[prints.finger != finger])[::-1]
-        mates = np.flatnonzero(prints.finger == finger)
-        lost.append(row[mates] < others[ceil(SHARE * len(others)) - 1])
+        others, mates = row[prints.finger != finger], row[prints.finger == finger]
+        lost.append(mates < least_alike(others, SHARE))
     pairs = np.concatenate(lost)
     return 100 * float(pairs.sum() / (len(pairs) - len(columns)))  # a print and itself are no pair, nor lost
 
@@ -103,10 +93,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer runs and cuttings")
     parser.add_argument("--json", type=Path, help="also write all figures there")
     options = parser.parse_args()
-    shared = Path(os.environ.get("PCC_MATCH_SHARED", Path(__file__).parents[2] / "shared"))
-    data = options.data or shared / "data" / "finger"
-    if not (data / "templates").is_dir():
-        sys.exit(f"{data} holds no templates: name the folder that does")
+    data = data_folder(options.data, "templates")
     figures: dict[str, Any] = {"machine": machine(), "command": " ".join(["python", *sys.argv])}
     for extractor in PEERS:
         prints = Prints.read(data, extractor)

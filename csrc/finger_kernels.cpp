@@ -95,7 +95,6 @@ PCC_INLINE V set_pair16(const int16_t* two) {
 }
 PCC_INLINE V and_v(V a, V b) { return _mm256_and_si256(a, b); }
 PCC_INLINE V or_v(V a, V b) { return _mm256_or_si256(a, b); }
-PCC_INLINE bool none(V v) { return _mm256_testz_si256(v, v); }
 PCC_INLINE V add16(V a, V b) { return _mm256_add_epi16(a, b); }
 PCC_INLINE V sub16(V a, V b) { return _mm256_sub_epi16(a, b); }
 PCC_INLINE V add32(V a, V b) { return _mm256_add_epi32(a, b); }
@@ -260,7 +259,6 @@ PCC_INLINE V set_pair16(const int16_t* two) {
 }
 PCC_INLINE V and_v(V a, V b) { return _mm512_and_si512(a, b); }
 PCC_INLINE V or_v(V a, V b) { return _mm512_or_si512(a, b); }
-PCC_INLINE bool none(V v) { return !_mm512_test_epi32_mask(v, v); }
 PCC_INLINE V add16(V a, V b) { return _mm512_add_epi16(a, b); }
 PCC_INLINE V sub16(V a, V b) { return _mm512_sub_epi16(a, b); }
 PCC_INLINE V add32(V a, V b) { return _mm512_add_epi32(a, b); }

@@ -409,69 +409,64 @@ __device__ __forceinline__ pcc_s32 pcc_likeness_warp(const PccFingerSet& one, co
 }
 
 // The columns of finger_sets.h, those of the minutiae in one buffer: set k has the places start[k] ... start[k + 1]
-// - 1.
-__device__ __forceinline__ PccFingerSet pcc_finger_set(const pcc_u32* start, const pcc_u8* count, const pcc_s16* corner,
-                                                       const pcc_u8* cell, const pcc_u64* order, const pcc_u32* area,
-                                                       const pcc_u32* words, const pcc_u16* inverse, const pcc_s16* x,
-                                                       const pcc_s16* y, const pcc_u8* direction, pcc_u32 k) {
-  const pcc_u64 at = start[k];
-  PccFingerSet set;
-  set.words = words + at * kPccWords, set.inverse = inverse + at;
-  set.x = x + at, set.y = y + at, set.direction = direction + at;
-  set.area = area + static_cast<pcc_u64>(k) * kPccCells;
-  set.count = count[k], set.stride = start[k + 1] - start[k];
-  set.left = corner[2 * k], set.top = corner[2 * k + 1], set.cell = cell[k];
-  set.order = order[k];
-  return set;
-}
+// - 1. `sets`: the first set of each template, and the end, which are equal for one that is not wanted; `corner`: left
+// and top of each set.
+struct PccFingers {
+  const pcc_u32 *sets, *start;
+  const pcc_u8* count;
+  const pcc_s16* corner;
+  const pcc_u8* cell;
+  const pcc_u64* order;
+  const pcc_u32 *area, *words;
+  const pcc_u16* inverse;
+  const pcc_s16 *x, *y;
+  const pcc_u8* direction;
 
-// Grid: (any number, probes). scores[probe][reference]: the sum over all pairs of their sets. `*_sets`: the first set
-// of each template, and the end, which are equal for one that is not wanted; `*_corner`: left and top of each set.
-extern "C" __global__ void __launch_bounds__(kPccFingerThreads)
-    finger_scores(const pcc_u32* a_sets, const pcc_u32* a_start, const pcc_u8* a_count, const pcc_s16* a_corner,
-                  const pcc_u8* a_cell, const pcc_u64* a_order, const pcc_u32* a_area, const pcc_u32* a_words,
-                  const pcc_u16* a_inverse, const pcc_s16* a_x, const pcc_s16* a_y, const pcc_u8* a_direction,
-                  const pcc_u32* b_sets, const pcc_u32* b_start, const pcc_u8* b_count, const pcc_s16* b_corner,
-                  const pcc_u8* b_cell, const pcc_u64* b_order, const pcc_u32* b_area, const pcc_u32* b_words,
-                  const pcc_u16* b_inverse, const pcc_s16* b_x, const pcc_s16* b_y, const pcc_u8* b_direction,
-                  pcc_u32 references, pcc_u32 mode, pcc_s32* scores) {
-  __shared__ PccFingerWork work[kPccFingerWarps];
+  __device__ __forceinline__ PccFingerSet set(pcc_u32 k) const {
+    const pcc_u64 at = start[k];
+    PccFingerSet set;
+    set.words = words + at * kPccWords, set.inverse = inverse + at;
+    set.x = x + at, set.y = y + at, set.direction = direction + at;
+    set.area = area + static_cast<pcc_u64>(k) * kPccCells;
+    set.count = count[k], set.stride = start[k + 1] - start[k];
+    set.left = corner[2 * k], set.top = corner[2 * k + 1], set.cell = cell[k];
+    set.order = order[k];
+    return set;
+  }
+};
+
+// Grid: (any number, probes). scores[probe][reference]: the sum over all pairs of their sets.
+template <pcc_s32 (*compare)(const PccFingerSet&, const PccFingerSet&, pcc_u32, PccFingerWork&)>
+__device__ __forceinline__ void pcc_sum_over_sets(const PccFingers& a, const PccFingers& b, pcc_u32 references,
+                                                  pcc_u32 mode, pcc_s32* scores, PccFingerWork* works) {
   const pcc_u32 warp = threadIdx.x / 32, probe = blockIdx.y;
   for (pcc_u32 r = blockIdx.x * kPccFingerWarps + warp; r < references; r += gridDim.x * kPccFingerWarps) {
     pcc_s32 sum = 0;
-    for (pcc_u32 i = a_sets[2 * probe]; i < a_sets[2 * probe + 1]; ++i)
-      for (pcc_u32 j = b_sets[2 * r]; j < b_sets[2 * r + 1]; ++j)
-        sum += pcc_compare_warp(pcc_finger_set(a_start, a_count, a_corner, a_cell, a_order, a_area, a_words, a_inverse,
-                                               a_x, a_y, a_direction, i),
-                                pcc_finger_set(b_start, b_count, b_corner, b_cell, b_order, b_area, b_words, b_inverse,
-                                               b_x, b_y, b_direction, j),
-                                mode, work[warp]);
+    for (pcc_u32 i = a.sets[2 * probe]; i < a.sets[2 * probe + 1]; ++i)
+      for (pcc_u32 j = b.sets[2 * r]; j < b.sets[2 * r + 1]; ++j) sum += compare(a.set(i), b.set(j), mode, works[warp]);
     if (pcc_lane() == 0) scores[static_cast<pcc_u64>(probe) * references + r] = sum;
   }
 }
 
-// The same of their likenesses, by a kernel of its own, for it needs far fewer registers.
+// clang-format off
+#define PCC_FINGERS(f) const pcc_u32 *f##_sets, const pcc_u32 *f##_start, const pcc_u8 *f##_count,                   \
+    const pcc_s16 *f##_corner, const pcc_u8 *f##_cell, const pcc_u64 *f##_order, const pcc_u32 *f##_area,            \
+    const pcc_u32 *f##_words, const pcc_u16 *f##_inverse, const pcc_s16 *f##_x, const pcc_s16 *f##_y,                \
+    const pcc_u8 *f##_direction
+#define PCC_FINGERS_OF(f) PccFingers{f##_sets, f##_start, f##_count, f##_corner, f##_cell, f##_order, f##_area,      \
+    f##_words, f##_inverse, f##_x, f##_y, f##_direction}
+// clang-format on
 extern "C" __global__ void __launch_bounds__(kPccFingerThreads)
-    finger_likeness(const pcc_u32* a_sets, const pcc_u32* a_start, const pcc_u8* a_count, const pcc_s16* a_corner,
-                    const pcc_u8* a_cell, const pcc_u64* a_order, const pcc_u32* a_area, const pcc_u32* a_words,
-                    const pcc_u16* a_inverse, const pcc_s16* a_x, const pcc_s16* a_y, const pcc_u8* a_direction,
-                    const pcc_u32* b_sets, const pcc_u32* b_start, const pcc_u8* b_count, const pcc_s16* b_corner,
-                    const pcc_u8* b_cell, const pcc_u64* b_order, const pcc_u32* b_area, const pcc_u32* b_words,
-                    const pcc_u16* b_inverse, const pcc_s16* b_x, const pcc_s16* b_y, const pcc_u8* b_direction,
-                    pcc_u32 references, pcc_u32 mode, pcc_s32* scores) {
+    finger_scores(PCC_FINGERS(a), PCC_FINGERS(b), pcc_u32 references, pcc_u32 mode, pcc_s32* scores) {
   __shared__ PccFingerWork work[kPccFingerWarps];
-  const pcc_u32 warp = threadIdx.x / 32, probe = blockIdx.y;
-  for (pcc_u32 r = blockIdx.x * kPccFingerWarps + warp; r < references; r += gridDim.x * kPccFingerWarps) {
-    pcc_s32 sum = 0;
-    for (pcc_u32 i = a_sets[2 * probe]; i < a_sets[2 * probe + 1]; ++i)
-      for (pcc_u32 j = b_sets[2 * r]; j < b_sets[2 * r + 1]; ++j)
-        sum += pcc_likeness_warp(pcc_finger_set(a_start, a_count, a_corner, a_cell, a_order, a_area, a_words, a_inverse,
-                                                a_x, a_y, a_direction, i),
-                                 pcc_finger_set(b_start, b_count, b_corner, b_cell, b_order, b_area, b_words, b_inverse,
-                                                b_x, b_y, b_direction, j),
-                                 mode, work[warp]);
-    if (pcc_lane() == 0) scores[static_cast<pcc_u64>(probe) * references + r] = sum;
-  }
+  pcc_sum_over_sets<pcc_compare_warp>(PCC_FINGERS_OF(a), PCC_FINGERS_OF(b), references, mode, scores, work);
+}
+
+// Likenesses have a kernel of their own, for they need far fewer registers.
+extern "C" __global__ void __launch_bounds__(kPccFingerThreads)
+    finger_likeness(PCC_FINGERS(a), PCC_FINGERS(b), pcc_u32 references, pcc_u32 mode, pcc_s32* scores) {
+  __shared__ PccFingerWork work[kPccFingerWarps];
+  pcc_sum_over_sets<pcc_likeness_warp>(PCC_FINGERS_OF(a), PCC_FINGERS_OF(b), references, mode, scores, work);
 }
 
 // ---- A search: the best subjects ----

@@ -67,7 +67,7 @@ class CpuScorer:
         return probes.engine.scores(probes.sets, 0, len(probes), references.engine, sets, mode, wanted=wanted)
 
     def tally(self, subjects: int) -> Tally:
-        return HostTally(self.scores, subjects)
+        return HostTally(self, subjects)
 
 
 class ReferenceScorer:
@@ -92,7 +92,7 @@ class ReferenceScorer:
         return np.array(scores, np.int32).reshape(len(probes), len(against))
 
     def tally(self, subjects: int) -> Tally:
-        return HostTally(self.scores, subjects)
+        return HostTally(self, subjects)
 
 
 def open_scorer(device: str, *, keep: bool = False) -> Scorer:

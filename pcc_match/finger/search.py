@@ -271,7 +271,7 @@ class FingerMatcher:
         wanted: Sequence[NDArray[np.bool_] | None] = [None] * len(blocks)
         if question.share is not None and blocks:
             likeness = list(self._pool.map(lambda block: self._likeness(probe, question, *block), blocks))
-            cut = _cut(likeness, question.share)
+            cut = least_alike(np.concatenate(likeness), question.share)
             wanted = [some >= cut for some in likeness]
         tally.ask(probe, question.mode)
         list(self._pool.map(lambda block, some: tally.add(block[0], block[1], some), blocks, wanted))
@@ -347,10 +347,9 @@ def _starts(packed: FingerColumns) -> list[int]:
     return starts
 
 
-def _cut(likeness: Sequence[NDArray[np.int32]], share: float) -> int:
-    """The likeness that this share of all live prints, rounded up, reach; more do where several have it."""
-    live = np.concatenate(likeness)
-    live = live[live >= 0]
+def least_alike(likeness: NDArray[np.int32], share: float) -> int:
+    """The likeness that this share of the prints, rounded up, reach; more where several have it. Below 0: no print."""
+    live = likeness[likeness >= 0]
     if not len(live):
         return 0
     last = len(live) - max(1, ceil(share * len(live)))

@@ -6,13 +6,16 @@ A device keeps these numbers where it compares; of a search, the keys of its bes
 from __future__ import annotations
 
 from threading import Lock
-from typing import Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pcc_match.candidates import best_keys, keys
 from pcc_match.finger.columns import FingerColumns
+
+if TYPE_CHECKING:
+    from pcc_match.finger.devices import Scorer
 
 NOBODY: Final = 2**32 - 1
 """Subject of a print that was removed."""
@@ -47,27 +50,14 @@ class Tally(Protocol):
         """
 
 
-class Scores(Protocol):
-    """Scorer.scores of devices.py."""
-
-    def __call__(
-        self,
-        probes: FingerColumns,
-        references: FingerColumns,
-        mode: int,
-        rows: range | None = None,
-        wanted: NDArray[np.bool_] | None = None,
-    ) -> NDArray[np.int32]: ...
-
-
 class HostTally:
-    """A Tally in the memory of this process, of whatever gives scores."""
+    """A Tally in the memory of this process, of whatever compares."""
 
     _probes: FingerColumns
     _mode: int
 
-    def __init__(self, scores: Scores, subjects: int) -> None:
-        self._scores = scores
+    def __init__(self, scorer: Scorer, subjects: int) -> None:
+        self._scorer = scorer
         self._best = np.zeros(subjects, np.int32)
         self._total = np.zeros(subjects, np.int32)
         self._lock = Lock()
@@ -76,7 +66,7 @@ class HostTally:
         self._probes, self._mode = probes, mode
 
     def add(self, references: References, rows: range, wanted: NDArray[np.bool_] | None = None) -> None:
-        scores = self._scores(self._probes, references.packed, self._mode, rows, wanted).max(axis=0, initial=0)
+        scores = self._scorer.scores(self._probes, references.packed, self._mode, rows, wanted).max(axis=0, initial=0)
         subject = references.subject[rows.start : rows.stop]
         live = subject != NOBODY
         with self._lock:
